@@ -1,0 +1,1 @@
+"""trigwatch: watches machine-learning models that run inside a hardware trigger."""

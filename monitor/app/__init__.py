@@ -1,0 +1,1 @@
+"""The composition root: settings, roles, the loop, the commands."""

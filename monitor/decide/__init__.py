@@ -1,0 +1,1 @@
+"""Evidence -> Verdict -> Action: transition table, blame, retraining, silence."""

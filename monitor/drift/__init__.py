@@ -1,0 +1,1 @@
+"""(Summary, what is normal) -> Evidence; one statistic a file."""

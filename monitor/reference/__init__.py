@@ -1,0 +1,1 @@
+"""Conditions -> a page of the Book: what is normal here."""

@@ -1,0 +1,1 @@
+"""Everything that leaves: metrics, HTTP, the page, pagers, topics and webhooks."""

@@ -1,0 +1,1 @@
+"""The database: state, offsets and outbox in one transaction."""

@@ -1,0 +1,1 @@
+"""Bytes in and out: the codec and the transports (memory, tape, Kafka)."""

@@ -1,0 +1,1 @@
+"""The walk, pure: `Worker.step`, `Aggregator.step`, and the calendar of lumisections."""
