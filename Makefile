@@ -1,0 +1,74 @@
+# trigwatch. `make demo` shows it, `make test` proves it; each does all of its own set-up.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# One thread for BLAS: the engines thread over events, and a shared machine is not ours alone.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trigwatch needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	touch $@
+
+$(VENV)/run: deploy/lock/run.txt pyproject.toml | $(VENV)/made
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r deploy/lock/run.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/dev: deploy/lock/dev.txt pyproject.toml | $(VENV)/made
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r deploy/lock/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@ $(VENV)/run
+
+.PHONY: demo
+demo: $(VENV)/run ## Play a fill with a fault through the whole pipeline, with a page to look at
+	$(BIN)/trigwatch demo $(ARGS)
+
+.PHONY: test
+test: $(VENV)/dev ## Everything that CI checks, with a real Kafka, Prometheus, Alertmanager and Chromium
+	deploy/test-services
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --ignore=tests/nightly --ignore=tests/bench $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/dev ## Style, types, the import contract, the repository review
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/repo-review .
+
+.PHONY: nightly
+nightly: $(VENV)/dev ## The long proofs: a million inputs a model, 1,000 quiet lumisections, every scenario over five seeds
+	deploy/test-services
+	$(BIN)/pytest tests/nightly --timeout=0 -p no:cacheprovider $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/dev ## Events per second of the whole daemon and of each stage, as a table
+	for each in tests/bench/bench_*.py; do $(BIN)/python $$each; done
+
+.PHONY: format
+format: $(VENV)/dev ## Rewrite the code in the house style
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+.PHONY: lock
+lock: $(VENV)/made ## Resolve the pinned dependencies anew
+	$(BIN)/pip install --quiet uv
+	LOCK="$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header"
+	$$LOCK --group dev --extra models -o deploy/lock/dev.txt
+	$$LOCK --group build -c deploy/lock/dev.txt -o deploy/lock/run.txt
+
+.PHONY: clean
+clean: ## Remove what was installed and built here
+	rm -rf $(VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov
