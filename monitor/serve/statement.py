@@ -1,0 +1,92 @@
+"""What a person says through the API: who, and a note. Read from JSON, or from the page's own forms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from monitor.serve.shield import MAX_BODY
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+MAX_WHO = 100
+MAX_NOTE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`who` says `note`; `form` is True where a browser's form said it and wants to see the page again."""
+
+    who: str
+    note: str
+    form: bool
+
+
+async def read(request: Request, *, note_required: bool = False) -> Statement:
+    """Return what `request` says. Raises HTTPException (4xx) that names the value, the reason and the remedy."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await _body(request)
+    if kind == JSON:
+        content = _json(body)
+    elif kind == FORM:
+        content = _form(body)
+    else:
+        raise HTTPException(415, f"content type {kind!r} is not read here: send {JSON}")
+    return Statement(
+        who=_text(content, "who", limit=MAX_WHO, required=True),
+        note=_text(content, "note", limit=MAX_NOTE, required=note_required),
+        form=kind == FORM,
+    )
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY:
+            raise HTTPException(413, f"the body is larger than {MAX_BODY} bytes")
+    return body
+
+
+def _json(body: bytes) -> Mapping[str, Any]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"the body is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise HTTPException(400, 'the body is not a JSON object: send {"who": "…", "note": "…"}')
+    return _known(content)
+
+
+def _form(body: bytes) -> Mapping[str, Any]:
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=8)
+    except ValueError as error:
+        raise HTTPException(400, f"the form cannot be read: {error}") from error
+    return _known({name: values[-1] for name, values in fields.items()})
+
+
+def _known(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    if surplus := sorted(set(content) - {"who", "note"}):
+        raise HTTPException(400, f"field {surplus[0]!r} is not known: send who and note")
+    return content
+
+
+def _text(content: Mapping[str, Any], name: str, *, limit: int, required: bool) -> str:
+    value = content.get(name, "")
+    if not isinstance(value, str):
+        raise HTTPException(400, f"{name} is {value!r}: it must be text")
+    text = value.encode("utf-8", "replace").decode().strip()
+    if required and not text:
+        raise HTTPException(400, f"{name} is missing: say {'who you are' if name == 'who' else 'why'}")
+    if len(text) > limit:
+        raise HTTPException(400, f"{name} has {len(text)} characters: at most {limit} are kept")
+    if any(not (ch.isprintable() or ch in "\r\n\t") for ch in text):
+        raise HTTPException(400, f"{name} has control characters: send plain text")
+    return text
