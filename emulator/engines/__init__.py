@@ -1,0 +1,1 @@
+"""What answers for a card: exact integer programs, and the reference that they are certified against."""
