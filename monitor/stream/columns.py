@@ -134,7 +134,8 @@ def _values(column: pa.Array) -> pa.Array:
 
 def _matrix(column: pa.Array) -> NDArray[Any]:
     width = column.type.list_size if isinstance(column, pa.FixedSizeListArray) else 1
-    return _values(column).to_numpy().reshape(len(column), width)
+    values: NDArray[Any] = _values(column).to_numpy()
+    return values.reshape(len(column), width)
 
 
 def _outside(bx: NDArray[np.uint16], pileup: NDArray[np.float32], limits: Limits) -> str | None:
