@@ -1,0 +1,118 @@
+"""Layers that treat every element alone, and softmax. Tables are raw integers, so no result depends on a libm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emulator.formats import Format, Raw
+from emulator.graph.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cast:
+    """The value itself in another format: linear and quantised-linear activations."""
+
+    name: str
+    sources: tuple[str, ...]
+    output: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rectifier:
+    """x above `threshold`, x·slope otherwise, at most `ceiling`: the relu family.
+
+    `slope` has one raw value, or one for every element; `ceiling` is a whole number (6 for relu6) or None.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    output: Tensor
+    threshold: int
+    threshold_format: Format
+    slope: Raw
+    slope_format: Format
+    ceiling: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """table[trunc(x·len(table) / span) + len(table)//2], index kept inside: sigmoid, tanh, softplus, softsign."""
+
+    name: str
+    sources: tuple[str, ...]
+    output: Tensor
+    table: Raw
+    table_format: Format
+    span: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """x·above for x >= 0; below·table[trunc(-x·len(table) / span)], index kept inside, for x < 0: elu and selu."""
+
+    name: str
+    sources: tuple[str, ...]
+    output: Tensor
+    table: Raw
+    table_format: Format
+    span: int
+    above: int
+    above_format: Format
+    below: int
+    below_format: Format
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hard:
+    """s = min(max(slope·x + shift, 0), 1); the result is s, or 2s-1 if `symmetric`: hard sigmoid and hard tanh."""
+
+    name: str
+    sources: tuple[str, ...]
+    output: Tensor
+    slope: int
+    slope_format: Format
+    shift: int
+    shift_format: Format
+    symmetric: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sign:
+    """+1 or -1 (`levels` 2, or 1 and 0 into a one-bit output), or +1, 0, -1 (`levels` 3, cut at ±1/2)."""
+
+    name: str
+    sources: tuple[str, ...]
+    output: Tensor
+    levels: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Softmax:
+    """Softmax over `slices` elements that are `inner` apart, `outer` times; as csim does it, step by step.
+
+    Attributes
+    ----------
+    method
+        "stable", "latency", "legacy" or "argmax".
+    exp_table, inv_table
+        Raw integers; the index is the top bits of `norm_format` (or the input's format) and of `sum_format`.
+    norm_format
+        Format of max - x (stable); None elsewhere.
+    accumulator, sum_format
+        Format of the exponentials and their tree of sums; format of the whole sum when it is looked up.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    output: Tensor
+    method: str
+    outer: int
+    slices: int
+    inner: int
+    exp_table: Raw
+    exp_format: Format
+    inv_table: Raw
+    inv_format: Format
+    norm_format: Format | None
+    accumulator: Format
+    sum_format: Format
