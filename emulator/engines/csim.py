@@ -18,6 +18,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.formats import Format
+from emulator.graph.tensor import Tensor
 from emulator.worker import Worker
 
 # hls4ml's build script uses the newest standard that the compiler knows; warnings are the ap types' own affair.
@@ -37,22 +39,6 @@ class Compiler:
     command: str
     version: str
     flags: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """A tensor as the C++ sees it: raw value = physical value * 2**(width - integer)."""
-
-    name: str
-    shape: tuple[int, ...]
-    signed: bool
-    width: int
-    integer: int
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return int(np.prod(self.shape))
 
 
 class CSim:
@@ -93,8 +79,7 @@ class CSim:
 
     def trace(self, raw: NDArray[np.integer]) -> list[tuple[str, NDArray[np.int64]]]:
         """Return every fixed-point layer's raw output (n, …), in the order of computation."""
-        width = sum(tensor.size for tensor in self.layers)
-        flat = self._worker.run(self._checked(raw), width=width, operation="trace")
+        flat = self._worker.run(self._checked(raw), width=sum(tensor.size for tensor in self.layers), operation="trace")
         traced, column = [], 0
         for tensor in self.layers:
             values = flat[:, column : column + tensor.size].reshape(len(flat), *tensor.shape)
@@ -187,9 +172,8 @@ def _run(command: list[str], directory: Path) -> str:
 
 
 def _tensor(line: str) -> tuple[str, Tensor]:
-    role, name, shape, sign, width, integer = line.split()
-    sizes = tuple(int(size) for size in shape.split("x"))
-    return role, Tensor(name=name, shape=sizes, signed=sign == "s", width=int(width), integer=int(integer))
+    role, name, shape, spelling = line.split()
+    return role, Tensor(name, tuple(int(size) for size in shape.split("x")), Format.parse(spelling))
 
 
 def _sha256(content: bytes) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from emulator.formats import Format
+
 _BRIDGE = "csim_bridge.h"
 _INITIALISER = re.compile(rb"^(\w+ (\w+)\[\d+\]) = \{([^{}]*)\};", re.MULTILINE)
 _AP_TYPE_BACKENDS = ("Vivado", "Vitis", "VivadoAccelerator", "VitisUnified")
@@ -92,12 +94,11 @@ def _settings(graph: Any, directory: str) -> Iterator[None]:
 
 
 def _is_fixed_point(variable: Any) -> bool:
-    return type(variable.type.precision).__name__ in {
-        "FixedPrecisionType",
-        "IntegerPrecisionType",
-        "APFixedPrecisionType",
-        "APIntegerPrecisionType",
-    } and bool(variable.type.precision.width <= 64)
+    try:
+        Format.parse(variable.type.precision.definition_cpp())
+    except (ValueError, AttributeError, NotImplementedError):
+        return False
+    return True
 
 
 def _bridge(graph: Any) -> str:
@@ -105,9 +106,11 @@ def _bridge(graph: Any) -> str:
     namespace = graph.config.get_writer_config().get("Namespace")
     inputs, outputs = graph.get_input_variables(), graph.get_output_variables()
     for variable in [*inputs, *outputs]:
-        precision = variable.type.precision
-        if not _is_fixed_point(variable) or (not precision.signed and precision.width > 63):
-            raise Unwritable(f"tensor {variable.name!r} of type {precision} has no raw integer that fits 64 bits")
+        if not _is_fixed_point(variable):
+            raise Unwritable(
+                f"tensor {variable.name!r} has type {variable.type.precision}, which is not a fixed-point type of at "
+                "most 63 bits: give it one in the hls4ml configuration"
+            )
     memories = [weight for weight in graph.get_weight_variables() if weight.storage.lower() == "bram"]
     layers = [
         (layer.name, variable)
@@ -162,7 +165,5 @@ def _bridge(graph: Any) -> str:
 
 
 def _describe(role: str, name: str, variable: Any) -> str:
-    precision = variable.type.precision
-    sign = "s" if precision.signed else "u"
     shape = "x".join(str(int(size)) for size in variable.shape)
-    return f"{role} {name} {shape} {sign} {precision.width} {precision.integer}"
+    return f"{role} {name} {shape} {variable.type.precision.definition_cpp().replace(' ', '')}"

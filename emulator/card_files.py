@@ -1,0 +1,216 @@
+"""A card's directory: card.json for people, the program, golden vectors, and hls4ml's C++ as the reference."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import lzma
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator import program_bytes
+from emulator.card import BrokenCard, Card, digest_of, from_json, listed_files, to_json
+from emulator.graph import Program
+from emulator.pack import Unreadable, pack, unpack
+
+LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+CARD, PROGRAM, GOLDEN, SOURCES = "card.json", "program", "golden", "csim.tar.xz"
+_LARGEST = 256 * 2**20
+_AGAIN = "restore the directory from a copy, or import the model again"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Golden:
+    """Raw inputs int64 (n, inputs), and the reference's raw scores int64 (n, outputs) for them."""
+
+    inputs: NDArray[np.int64]
+    scores: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """Everything in a card's directory. Where `program` is None, csim answers from `sources`."""
+
+    card: Card
+    program: Program | None
+    golden: Golden
+    sources: Mapping[str, bytes]
+
+
+def write(contents: Contents) -> None:
+    """Write the directory `contents.card.path` in one move.
+
+    A card of the same digest is replaced. Raises FileExistsError where another digest, or something that is not a
+    card, is in the way; ValueError for a label that is not a name.
+    """
+    path = contents.card.path
+    if not LABEL.fullmatch(contents.card.label):
+        raise ValueError(f"label {contents.card.label!r} is not a name: use up to 64 of A-Z a-z 0-9 _ . -")
+    if path.exists():
+        _refuse_other(path, contents.card.digest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    try:
+        _fill(new, contents)
+        new.chmod(0o755)
+        _put_in_place(new, path)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def read_card(path: Path) -> Card:
+    """Return the card of a directory from card.json alone; raises `BrokenCard`."""
+    return _read_json(path)[0]
+
+
+def read(path: Path) -> Contents:
+    """Return everything, checked against the digest; raises `BrokenCard` that names the file."""
+    card, files = _read_json(path)
+    golden = _read_golden(card, _verified(path, GOLDEN, files))
+    sources = _read_sources(path, _verified(path, SOURCES, files))
+    program = None if card.falls_to else _read_program(path, _verified(path, PROGRAM, files))
+    found = digest_of(sources if program is None else program, layout=card.layout, threshold=card.threshold)
+    if found != card.digest:
+        _broken(
+            path / CARD,
+            f"says digest {card.digest[:19]}…, but program, input mapping and threshold give {found[:19]}…",
+            f"one of them was edited; {_AGAIN}",
+        )
+    if program is not None and (program.inputs, program.output_tensors) != (card.inputs, card.outputs):
+        _broken(path / CARD, "describes other input or output tensors than its program has", _AGAIN)
+    return Contents(card=card, program=program, golden=golden, sources=sources)
+
+
+def _fill(directory: Path, contents: Contents) -> None:
+    files = {
+        GOLDEN: pack(
+            {},
+            {
+                "inputs": program_bytes.narrowed(contents.golden.inputs),
+                "scores": program_bytes.narrowed(contents.golden.scores),
+            },
+        ),
+        SOURCES: _archive(contents.sources),
+    }
+    if contents.program is not None:
+        files[PROGRAM] = program_bytes.to_bytes(contents.program)
+    document = to_json(contents.card, files={name: _sha256(content) for name, content in files.items()})
+    files[CARD] = (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    for name, content in files.items():
+        with (directory / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    if path.exists():
+        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        path.replace(old)
+        new.replace(path)
+        shutil.rmtree(old)
+    else:
+        new.replace(path)
+
+
+def _refuse_other(path: Path, digest: str) -> None:
+    try:
+        there = read_card(path).digest
+    except BrokenCard as error:
+        raise FileExistsError(f"{path} is in the way and is not a readable card ({error}): move it away") from error
+    if there != digest:
+        raise FileExistsError(
+            f"{path} holds another model, {there[:19]}…, not {digest[:19]}…: choose another label or directory, or "
+            "move the old card away"
+        )
+
+
+def _read_json(path: Path) -> tuple[Card, dict[str, str]]:
+    content = _bytes(path, CARD)
+    try:
+        value = json.loads(content)
+        card, files = from_json(value, path=path), listed_files(value)
+    except (ValueError, RecursionError) as error:
+        _broken(path / CARD, f"cannot be read: {error}", _AGAIN)
+    return card, files
+
+
+def _verified(path: Path, name: str, files: Mapping[str, str]) -> bytes:
+    content = _bytes(path, name)
+    if name not in files:
+        _broken(path / CARD, f"does not list the file {name!r}", _AGAIN)
+    if _sha256(content) != files[name]:
+        _broken(path / name, f"has {len(content)} bytes of other content than card.json recorded", _AGAIN)
+    return content
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    file = path / name
+    try:
+        if file.stat().st_size > _LARGEST:
+            _broken(file, f"is larger than {_LARGEST >> 20} MiB, which no card is", _AGAIN)
+        return file.read_bytes()
+    except FileNotFoundError:
+        _broken(file, "is missing", f"name the directory that `import_hls4ml` wrote, or {_AGAIN}")
+    except OSError as error:
+        _broken(file, f"cannot be read: {error.strerror}", "check the path and its permissions")
+
+
+def _read_program(path: Path, content: bytes) -> Program:
+    try:
+        return program_bytes.from_bytes(content)
+    except Unreadable as error:
+        _broken(path / PROGRAM, str(error), _AGAIN)
+
+
+def _read_golden(card: Card, content: bytes) -> Golden:
+    file = card.path / GOLDEN
+    try:
+        _, arrays = unpack(content)
+        golden = Golden(arrays["inputs"].astype(np.int64), arrays["scores"].astype(np.int64))
+    except (Unreadable, KeyError) as error:
+        _broken(file, f"holds no golden vectors: {error}", _AGAIN)
+    shapes = golden.inputs.shape, golden.scores.shape
+    events = len(golden.inputs) if golden.inputs.ndim else 0
+    if not events or shapes != ((events, card.n_inputs), (events, card.n_outputs)):
+        _broken(file, f"has vectors of shape {shapes[0]} and {shapes[1]}, which do not fit the card", _AGAIN)
+    return golden
+
+
+def _archive(sources: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in sorted(sources):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(sources[name])
+            archive.addfile(entry, io.BytesIO(sources[name]))
+    return lzma.compress(buffer.getvalue(), preset=6)
+
+
+def _read_sources(path: Path, content: bytes) -> dict[str, bytes]:
+    try:
+        unpacked = lzma.LZMADecompressor(memlimit=_LARGEST).decompress(content, max_length=_LARGEST)
+        with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
+            entries = [entry for entry in archive if entry.isfile()]
+            return {entry.name: file.read() for entry in entries if (file := archive.extractfile(entry))}
+    except (lzma.LZMAError, tarfile.TarError, EOFError, OSError, ValueError) as error:
+        _broken(path / SOURCES, f"is not an archive of C++ sources: {error}", _AGAIN)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _broken(file: Path, what: str, remedy: str) -> NoReturn:
+    raise BrokenCard(f"{file} {what}: {remedy}")
