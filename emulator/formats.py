@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Raw = NDArray[np.int64]
+Integers = NDArray[Any]
 
 _SPELLING = re.compile(r"(?:ap_)?(?P<unsigned>u?)(?P<kind>fixed|int)<(?P<arguments>[^<>]*)>")
 _WIDEST = 63
@@ -108,7 +110,8 @@ class Format:
         try:
             if found["kind"] == "int":
                 (width,) = arguments
-                return cls(signed, int(width), int(width))
+                # ap_int takes an ap_fixed or a double as C does: towards zero.
+                return cls(signed, int(width), int(width), Rounding.TRN_ZERO)
             return _fixed(*arguments, signed=signed)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{spelling!r}: {error}") from error
@@ -148,23 +151,28 @@ def cast(raw: ArrayLike, fraction: int, target: Format) -> Raw:
     return _widened(values, -drop, target)
 
 
-def rounded(raw: Raw, drop: int, mode: Rounding) -> Raw:
-    """Drop the last `drop` > 0 bits of raw integers, rounding as `mode` says; the range is not limited."""
+def rounded(raw: Integers, drop: int, mode: Rounding) -> Integers:
+    """Drop the last `drop` > 0 bits of raw integers, rounding as `mode` says; the range is not limited.
+
+    Keeps the integer type of `raw`, which must have more than `drop` bits unless it is int64.
+    """
     if drop >= 64:  # beyond any int64: only the sign is left, as a value well below one half
         raw, drop = np.sign(raw), 2
-    floor = raw >> drop
+    floor: Integers = raw >> drop
     if mode is Rounding.TRN:
         return floor
-    if mode is Rounding.RND:
-        return ((raw >> (drop - 1)) + 1) >> 1
     rest = raw & ((1 << drop) - 1)
-    if mode is Rounding.TRN_ZERO:
-        return floor + ((raw < 0) & (rest != 0))
     half = 1 << (drop - 1)
-    return floor + ((rest > half) | ((rest == half) & _tie_goes_up(raw, floor, mode)))
+    if mode is Rounding.RND:
+        floor += rest >= half
+    elif mode is Rounding.TRN_ZERO:
+        floor += (raw < 0) & (rest != 0)
+    else:
+        floor += (rest > half) | ((rest == half) & _tie_goes_up(raw, floor, mode))
+    return floor
 
 
-def _tie_goes_up(raw: Raw, floor: Raw, mode: Rounding) -> NDArray[np.bool_]:
+def _tie_goes_up(raw: Integers, floor: Integers, mode: Rounding) -> NDArray[np.bool_]:
     up = np.zeros(raw.shape, dtype=np.bool_)  # RND_MIN_INF: never
     if mode is Rounding.RND_ZERO:
         up |= raw < 0
@@ -175,13 +183,13 @@ def _tie_goes_up(raw: Raw, floor: Raw, mode: Rounding) -> NDArray[np.bool_]:
     return up
 
 
-def limited(raw: Raw, target: Format) -> Raw:
-    """Bring raw integers that already have the fraction bits of `target` into its range."""
+def limited(raw: Integers, target: Format) -> Integers:
+    """Bring raw integers that already have the fraction bits of `target` into its range; keeps their type."""
     low, high = target.low, target.high
     if target.overflow is Overflow.WRAP:
-        inside: Raw = ((raw - low) & ((1 << target.width) - 1)) + low
+        inside: Integers = ((raw - low) & ((1 << target.width) - 1)) + low
     elif target.overflow is Overflow.SAT_ZERO:
-        inside = np.where((raw < low) | (raw > high), 0, raw)
+        inside = np.where((raw < low) | (raw > high), raw.dtype.type(0), raw)
     else:
         inside = np.clip(raw, low, high)
     return inside
