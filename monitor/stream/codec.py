@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from monitor.stream import columns, metadata
 from monitor.stream.columns import Limits
-from monitor.stream.record import Headers, Record
+from monitor.stream.record import UNREADABLE, Headers, Record
 from monitor.trigger.batch import Batch, EndOfLumisection, Reason, Rejected
 from monitor.trigger.header import NAME
 from monitor.trigger.lumisection import Lumisection
@@ -30,7 +30,7 @@ END_KEYS = ("stream", "run", "ls", "events")
 LARGEST = {"run": 2**32 - 1, "ls": 2**32 - 1, "events": 2**63 - 1}
 LONGEST_DETAIL = 300
 # What Arrow raises for bytes that are not Arrow; OSError is its word for a stream that ends early.
-UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError, struct.error)
+NOT_ARROW = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError, struct.error)
 
 
 def decode(record: Record, *, limits: Limits) -> Batch | EndOfLumisection | Rejected:
@@ -69,6 +69,9 @@ def encode_end(end: EndOfLumisection) -> tuple[Headers, bytes]:
 
 
 def _kind(headers: Headers) -> bytes | Rejected:
+    for key, value in headers:
+        if key == UNREADABLE:
+            return _printable(Rejected(Reason.MALFORMED, f"the transport could not unpack it: {value!r}"))
     schemas = [value for key, value in headers if key == "schema"]
     kinds = [value for key, value in headers if key == "type"]
     if schemas != [SCHEMA]:
@@ -85,7 +88,7 @@ def _first(values: list[bytes]) -> str:
 def _events(value: bytes, limits: Limits) -> Batch | Rejected:
     try:
         return _read_stream(value, limits)
-    except UNREADABLE as error:
+    except NOT_ARROW as error:
         return Rejected(Reason.MALFORMED, f"not an Arrow IPC stream of one record batch: {error}")
 
 

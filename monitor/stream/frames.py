@@ -114,15 +114,18 @@ class Index:
 
 
 def framed(body: bytes) -> bytes:
+    """Return a whole frame around `body`."""
     return FRAME.pack(len(body), zlib.crc32(body)) + body
 
 
 def topic_body(topic: str, partitions: int) -> bytes:
+    """Return the body that declares a topic."""
     name = topic.encode()
     return TOPIC.pack(IS_TOPIC, len(name), partitions) + name
 
 
 def record_body(record: Record) -> bytes:
+    """Return the body that holds a record."""
     topic, key = record.place.topic.encode(), record.key
     length = -1 if key is None else len(key)
     place, stamp = record.place, record.timestamp
@@ -135,6 +138,7 @@ def record_body(record: Record) -> bytes:
 
 
 def record(body: bytes) -> Record:
+    """Return what `record_body` wrote."""
     _, topic_length, partition, offset, timestamp, key_length, count, value_length = RECORD.unpack_from(body)
     cursor = RECORD.size
     topic, cursor = body[cursor : cursor + topic_length].decode(), cursor + topic_length

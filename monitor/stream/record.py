@@ -8,6 +8,9 @@ from monitor.trigger.batch import Place
 
 Headers = tuple[tuple[str, bytes], ...]
 
+# The header of the empty record that a transport delivers in the place of one that it could not unpack; says why.
+UNREADABLE = "unreadable"
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

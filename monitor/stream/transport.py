@@ -85,5 +85,9 @@ class Sink(Protocol):
         ...
 
 
+class Refused(Exception):
+    """The other side will not serve us (rights, credentials, settings): no retry mends it, a person must."""
+
+
 class Undelivered(Exception):
     """A record could not be made durable now; the outbox keeps it and the loop tries again."""
