@@ -118,7 +118,7 @@ def draw_fill(*, seed: int, run: int, lumisections: int, levelled: float | None 
         levelled=levelled,
         trains=_trains(chance),
         wobble=_wobble(chance),
-        luminometer=Luminometer(scale=chance.normal(1.0, 0.008), noise=0.004),
+        luminometer=Luminometer(scale=chance.normal(1.0, 0.004), noise=0.003),
     )
 
 
@@ -165,12 +165,12 @@ def _filling_pattern() -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
 
 def _wobble(chance: np.random.Generator) -> Wobble:
     return Wobble(
-        jet_scale=chance.normal(1.0, 0.003),
-        egamma_scale=chance.normal(1.0, 0.002),
-        muon_efficiency=chance.normal(1.0, 0.01),
+        jet_scale=chance.normal(1.0, 0.002),
+        egamma_scale=chance.normal(1.0, 0.0015),
+        muon_efficiency=chance.normal(1.0, 0.008),
         met_noise=chance.normal(1.0, 0.004),
-        soft=chance.normal(1.0, 0.006),
-        beam_offset=abs(chance.normal(0.0, 0.006)),
+        soft=chance.normal(1.0, 0.003),
+        beam_offset=abs(chance.normal(0.0, 0.005)),
         beam_angle=chance.uniform(0.0, 2 * np.pi),
-        tilt=chance.normal(0.0, 0.006),
+        tilt=chance.normal(0.0, 0.005),
     )

@@ -18,6 +18,9 @@ STALE = "l1anomaly_v1"
 class Board:
     """Integer programs of the committed cards; a version is loaded when it first scores."""
 
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
     def announced(self, inputs: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return raw scores (n, 1) of the model that the menu names."""
         return self.model.score(inputs)

@@ -112,7 +112,7 @@ def play(
     Raises FileNotFoundError if the committed models are missing.
     """
     fill = draw_fill(seed=seed, run=run, lumisections=lumisections or scenario.lumisections, levelled=levelled)
-    taking = _Taking(events_per_lumisection, partitions, Board() if scored else None)
+    taking = _Taking(events_per_lumisection, partitions, Board(seed) if scored else None)
     return _blocks(taking, fill, fault=scenario.fault, onset=scenario.onset)
 
 
@@ -126,7 +126,7 @@ def reference_fills(
     scored: bool = True,
 ) -> Iterator[Block | End]:
     """Yield `fills` clean runs one after the other: what a reference is learned from. Each wobbles in its own way."""
-    taking = _Taking(events_per_lumisection, partitions, Board() if scored else None)
+    taking = _Taking(events_per_lumisection, partitions, Board(seed) if scored else None)
     for run in range(FIRST_REFERENCE_RUN, FIRST_REFERENCE_RUN + fills):
         yield from _blocks(taking, draw_fill(seed=seed, run=run, lumisections=lumisections), fault=Fault(), onset=1)
 
