@@ -73,11 +73,9 @@ def _settings(graph: Any, directory: str) -> Iterator[None]:
     The graph keeps its own Namespace: hls4ml has already written it into the calls. One process holds one model.
     """
     config = graph.config
-    wanted = {"OutputDir": directory, "InputData": None, "OutputPredictions": None}
-    before = {key: config.config.get(key) for key in wanted}
-    writer, tracing = dict(config.writer_config), config.trace_output
+    before, writer, tracing = dict(config.config), dict(config.writer_config), config.trace_output
     traced = {layer.name: layer.get_attr("trace") for layer in graph.get_layers()}
-    config.config.update(wanted)
+    config.config.update(OutputDir=directory, InputData=None, OutputPredictions=None)
     config.writer_config.update(WriteWeightsTxt=False, WriteTar=False)
     config.trace_output = True
     for layer in graph.get_layers():
@@ -85,9 +83,9 @@ def _settings(graph: Any, directory: str) -> Iterator[None]:
     try:
         yield
     finally:
-        config.config.update(before)
-        config.writer_config.clear()
-        config.writer_config.update(writer)
+        for settings, old in ((config.config, before), (config.writer_config, writer)):
+            settings.clear()
+            settings.update(old)
         config.trace_output = tracing
         for layer in graph.get_layers():
             layer.set_attr("trace", traced[layer.name])
@@ -139,7 +137,7 @@ def _bridge(graph: Any) -> str:
         "static void one_event(const int64_t *&in, int64_t *&out) {",
         *(f"    {variable.definition_cpp()};" for variable in [*inputs, *outputs]),
         *(f"    trigwatch::read(in, {variable.name}, {variable.size()});" for variable in inputs),
-        f"    {project}({arguments});",
+        f"    {f'{namespace}::' if namespace else ''}{project}({arguments});",
         *(f"    trigwatch::write({variable.name}, out, {variable.size()});" for variable in outputs),
         "}",
         'extern "C" {',

@@ -1,0 +1,185 @@
+import contextlib
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emulator.engines.csim import CSim, NotCompiled, compiled, compiler, needed_sources, unpack_sources
+from emulator.engines.csim_sources import Unwritable, write_sources
+
+pytestmark = pytest.mark.csim
+
+
+def graph(directory: Path, **settings: Any) -> Any:
+    """A small Keras network through hls4ml: roundings, saturations, an unsigned layer, weights off their grid."""
+    h5py = pytest.importorskip("h5py", reason="needs the models extra")
+    converters = pytest.importorskip("hls4ml.converters.keras_v2_to_hls", reason="needs the models extra")
+    rng = np.random.default_rng(5)
+    sizes = (5, 7, 3)
+    layers: list[dict[str, Any]] = []
+    with h5py.File(directory / "weights.h5", "w") as file:
+        for i, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+            config: dict[str, Any] = {"name": f"fc{i}", "units": n_out, "activation": "relu", "use_bias": True}
+            if i == 0:
+                config["batch_input_shape"] = [None, n_in]
+            layers.append({"class_name": "Dense", "config": config})
+            file[f"fc{i}/fc{i}/kernel:0"] = rng.normal(0, 1, (n_in, n_out))
+            file[f"fc{i}/fc{i}/bias:0"] = rng.normal(0, 1, n_out)
+    model = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
+    (directory / "model.json").write_text(json.dumps(model))
+    precision = {
+        "weight": "fixed<7,3,RND,SAT>",
+        "bias": "fixed<7,3,RND_CONV,SAT>",
+        "accum": "fixed<18,8>",
+        "result": "fixed<14,6,RND,SAT_SYM>",
+    }
+    config = {
+        "KerasJson": str(directory / "model.json"),
+        "KerasH5": str(directory / "weights.h5"),
+        "OutputDir": str(directory / "project"),
+        "ProjectName": "net",
+        "Backend": "Vivado",
+        "Part": "xcvu13p-flga2577-2-e",
+        "ClockPeriod": 5,
+        "IOType": "io_parallel",
+        "HLSConfig": {
+            "Model": {"Precision": "fixed<16,6>", "ReuseFactor": 1, "Strategy": "Latency"},
+            "LayerName": {
+                "fc0": {"Precision": precision},
+                "fc1_relu": {"Precision": {"result": "ufixed<9,5,RND,SAT>"}},
+            },
+        },
+        "WriterConfig": {"Namespace": "net_v1", "WriteWeightsTxt": True, "WriteTar": False, "TBOutputStream": "both"},
+    }
+    return converters.keras_v2_to_hls(config | settings)
+
+
+def inputs(n: int) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    return rng.integers(-(2**15), 2**15, (n, 5)) >> rng.integers(0, 12, (n, 1))
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return graph(tmp_path_factory.mktemp("keras"))
+
+
+@pytest.fixture(scope="module")
+def sources(converted: Any) -> dict[str, bytes]:
+    return needed_sources(write_sources(converted))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def csim(sources: dict[str, bytes], cache: Path) -> Iterator[CSim]:
+    with contextlib.closing(CSim(sources, cache=cache)) as engine:
+        yield engine
+
+
+def test_scores_are_those_of_hls4mls_own_build_and_predict(converted: Any, csim: CSim) -> None:
+    raw = inputs(3000)
+    converted.compile()
+    predicted = converted.predict(np.ascontiguousarray(raw / 2.0**10))
+    fraction = csim.outputs[0].format.fraction
+    assert (predicted * 2**fraction == csim.score(raw)).all()
+    assert len(np.unique(csim.score(raw), axis=0)) > 1000
+
+
+def test_tensors_are_told_with_their_formats(csim: CSim) -> None:
+    assert [(tensor.shape, str(tensor.format)) for tensor in csim.inputs] == [((5,), "ap_fixed<16,6,AP_TRN,AP_WRAP>")]
+    assert [(tensor.shape, str(tensor.format)) for tensor in csim.outputs] == [((3,), "ap_ufixed<9,5,AP_RND,AP_SAT>")]
+
+
+def test_the_trace_ends_in_the_score_and_keeps_every_layers_format(csim: CSim) -> None:
+    raw = inputs(300)
+    trace = csim.trace(raw)
+    assert [name for name, _ in trace] == [tensor.name for tensor in csim.layers]
+    assert (trace[-1][1] == csim.score(raw)).all()
+    for tensor, (_, values) in zip(csim.layers, trace, strict=True):
+        assert values.shape == (300, *tensor.shape)
+        assert values.min() >= tensor.format.low
+        assert values.max() <= tensor.format.high
+
+
+def test_writing_the_sources_leaves_the_graphs_settings_alone(converted: Any) -> None:
+    before = dict(converted.config.config), dict(converted.config.writer_config), converted.config.trace_output
+    write_sources(converted)
+    after = dict(converted.config.config), dict(converted.config.writer_config), converted.config.trace_output
+    assert before == after
+
+
+def test_the_sources_name_no_path_of_this_machine_and_are_the_same_twice(
+    converted: Any, sources: dict[str, bytes]
+) -> None:
+    assert needed_sources(write_sources(converted)) == sources
+    everything = b"\n".join(sources.values())
+    assert str(Path.home()).encode() + b"/" not in everything
+    assert b"trigwatch-csim-" not in everything
+    assert b"load_weights_from_txt<fc" not in everything
+
+
+def test_streamed_io_gives_the_same_scores_as_parallel_io(csim: CSim, cache: Path, tmp_path: Path) -> None:
+    raw = inputs(500)
+    streamed = needed_sources(write_sources(graph(tmp_path, IOType="io_stream")))
+    with contextlib.closing(CSim(streamed, cache=cache)) as engine:
+        assert (engine.score(raw) == csim.score(raw)).all()
+        assert (engine.trace(raw)[-1][1] == csim.score(raw)).all()
+
+
+def test_a_library_is_compiled_once(sources: dict[str, bytes], cache: Path, csim: CSim) -> None:
+    library = compiled(sources, cache=cache)
+    written = library.stat().st_mtime_ns
+    assert compiled(sources, cache=cache) == library
+    assert library.stat().st_mtime_ns == written
+    assert csim.restarts == 0
+
+
+def test_other_sources_are_another_library(sources: dict[str, bytes], cache: Path) -> None:
+    library = compiled({"bridge.cpp": b"int one;"}, cache=cache)
+    assert library != compiled({"bridge.cpp": b"int two;"}, cache=cache)
+    assert library != compiled(sources, cache=cache)
+
+
+def test_code_that_does_not_compile_names_its_first_error_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NotCompiled, match=r"bridge\.cpp:1:1: error: .*nonsense"):
+        compiled({"bridge.cpp": b"nonsense;"}, cache=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_compiler_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compiler.cache_clear()
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    try:
+        with pytest.raises(NotCompiled, match=r"'no-such-compiler' is not installed: install g\+\+"):
+            compiled({"bridge.cpp": b""}, cache=tmp_path)
+    finally:
+        compiler.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../outside.h", "a/../../outside.h"])
+def test_no_source_is_written_outside_of_its_project(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="outside of its project"):
+        unpack_sources({name: b""}, tmp_path / "project")
+
+
+def test_a_backend_with_other_types_is_refused_by_name(converted: Any) -> None:
+    before = converted.config.config["Backend"]
+    converted.config.config["Backend"] = "Quartus"
+    try:
+        with pytest.raises(Unwritable, match="'Quartus' does not use the ap_fixed types"):
+            write_sources(converted)
+    finally:
+        converted.config.config["Backend"] = before
+
+
+def test_inputs_of_another_width_are_refused(csim: CSim) -> None:
+    with pytest.raises(ValueError, match=r"shape \(2, 4\), the model takes \(n, 5\)"):
+        csim.score(np.zeros((2, 4), np.int64))
