@@ -125,11 +125,10 @@ class Card:
 
 
 def raw_bounds(tensors: tuple[Tensor, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the smallest and the largest raw integer that the bits of each column can hold."""
+    """Return the smallest and the largest raw integer of every column's format, int64 (columns,) each."""
     columns = _by_column(tensors)
-    # Not Format.low: what a recorded word holds is not limited to what a cast can produce.
-    low = [-(1 << (column.width - 1)) if column.signed else 0 for column in columns]
-    return np.array(low, np.int64), np.array([column.high for column in columns], np.int64)
+    low, high = [column.low for column in columns], [column.high for column in columns]
+    return np.array(low, np.int64), np.array(high, np.int64)
 
 
 def digest_of(content: Program | Mapping[str, bytes], *, layout: Layout | None, threshold: int | None) -> str:

@@ -41,7 +41,7 @@ class Compiler:
     flags: tuple[str, ...]
 
 
-class CSim:
+class CsimEngine:
     """A compiled hls4ml project in a worker process.
 
     Parameters
@@ -67,6 +67,9 @@ class CSim:
         self.inputs = tuple(tensor for role, tensor in tensors if role == "input")
         self.outputs = tuple(tensor for role, tensor in tensors if role == "output")
         self.layers = tuple(tensor for role, tensor in tensors if role == "layer")
+        # Set as they are, bits beyond the format would be lost in silence.
+        self._low = np.concatenate([np.full(tensor.size, tensor.format.low) for tensor in self.inputs])
+        self._high = np.concatenate([np.full(tensor.size, tensor.format.high) for tensor in self.inputs])
 
     @property
     def restarts(self) -> int:
@@ -92,9 +95,15 @@ class CSim:
         self._worker.close()
 
     def _checked(self, raw: NDArray[np.integer]) -> NDArray[np.int64]:
-        wanted = sum(tensor.size for tensor in self.inputs)
-        if raw.ndim != 2 or raw.shape[1] != wanted:
-            raise ValueError(f"raw inputs have shape {raw.shape}, the model takes (n, {wanted})")
+        if raw.ndim != 2 or raw.shape[1] != len(self._low) or raw.dtype.kind not in "iu":
+            raise ValueError(f"raw inputs are {raw.dtype} {raw.shape}, the model takes integers (n, {len(self._low)})")
+        outside = (raw < self._low) | (raw > self._high)
+        if outside.any():
+            event, column = (int(i) for i in np.argwhere(outside)[0])
+            raise ValueError(
+                f"event {event}, input {column} is {raw[event, column]}, its format holds {self._low[column]} to "
+                f"{self._high[column]}: wrong column order, model or units?"
+            )
         return np.ascontiguousarray(raw, np.int64)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emulator.engines.csim import CSim, NotCompiled, compiled, compiler, needed_sources, unpack_sources
+from emulator.engines.csim import CsimEngine, NotCompiled, compiled, compiler, needed_sources, unpack_sources
 from emulator.engines.csim_sources import Unwritable, write_sources
 
 pytestmark = pytest.mark.csim
@@ -79,12 +79,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def csim(sources: dict[str, bytes], cache: Path) -> Iterator[CSim]:
-    with contextlib.closing(CSim(sources, cache=cache)) as engine:
+def csim(sources: dict[str, bytes], cache: Path) -> Iterator[CsimEngine]:
+    with contextlib.closing(CsimEngine(sources, cache=cache)) as engine:
         yield engine
 
 
-def test_scores_are_those_of_hls4mls_own_build_and_predict(converted: Any, csim: CSim) -> None:
+def test_scores_are_those_of_hls4mls_own_build_and_predict(converted: Any, csim: CsimEngine) -> None:
     raw = inputs(3000)
     converted.compile()
     predicted = converted.predict(np.ascontiguousarray(raw / 2.0**10))
@@ -93,12 +93,12 @@ def test_scores_are_those_of_hls4mls_own_build_and_predict(converted: Any, csim:
     assert len(np.unique(csim.score(raw), axis=0)) > 1000
 
 
-def test_tensors_are_told_with_their_formats(csim: CSim) -> None:
+def test_tensors_are_told_with_their_formats(csim: CsimEngine) -> None:
     assert [(tensor.shape, str(tensor.format)) for tensor in csim.inputs] == [((5,), "ap_fixed<16,6,AP_TRN,AP_WRAP>")]
     assert [(tensor.shape, str(tensor.format)) for tensor in csim.outputs] == [((3,), "ap_ufixed<9,5,AP_RND,AP_SAT>")]
 
 
-def test_the_trace_ends_in_the_score_and_keeps_every_layers_format(csim: CSim) -> None:
+def test_the_trace_ends_in_the_score_and_keeps_every_layers_format(csim: CsimEngine) -> None:
     raw = inputs(300)
     trace = csim.trace(raw)
     assert [name for name, _ in trace] == [tensor.name for tensor in csim.layers]
@@ -126,15 +126,15 @@ def test_the_sources_name_no_path_of_this_machine_and_are_the_same_twice(
     assert b"load_weights_from_txt<fc" not in everything
 
 
-def test_streamed_io_gives_the_same_scores_as_parallel_io(csim: CSim, cache: Path, tmp_path: Path) -> None:
+def test_streamed_io_gives_the_same_scores_as_parallel_io(csim: CsimEngine, cache: Path, tmp_path: Path) -> None:
     raw = inputs(500)
     streamed = needed_sources(write_sources(graph(tmp_path, IOType="io_stream")))
-    with contextlib.closing(CSim(streamed, cache=cache)) as engine:
+    with contextlib.closing(CsimEngine(streamed, cache=cache)) as engine:
         assert (engine.score(raw) == csim.score(raw)).all()
         assert (engine.trace(raw)[-1][1] == csim.score(raw)).all()
 
 
-def test_a_library_is_compiled_once(sources: dict[str, bytes], cache: Path, csim: CSim) -> None:
+def test_a_library_is_compiled_once(sources: dict[str, bytes], cache: Path, csim: CsimEngine) -> None:
     library = compiled(sources, cache=cache)
     written = library.stat().st_mtime_ns
     assert compiled(sources, cache=cache) == library
@@ -180,6 +180,13 @@ def test_a_backend_with_other_types_is_refused_by_name(converted: Any) -> None:
         converted.config.config["Backend"] = before
 
 
-def test_inputs_of_another_width_are_refused(csim: CSim) -> None:
-    with pytest.raises(ValueError, match=r"shape \(2, 4\), the model takes \(n, 5\)"):
+def test_inputs_of_another_width_are_refused(csim: CsimEngine) -> None:
+    with pytest.raises(ValueError, match=r"int64 \(2, 4\), the model takes integers \(n, 5\)"):
         csim.score(np.zeros((2, 4), np.int64))
+
+
+def test_an_input_that_its_format_cannot_hold_is_named(csim: CsimEngine) -> None:
+    raw = np.zeros((3, 5), np.int64)
+    raw[1, 4] = 2**15
+    with pytest.raises(ValueError, match="event 1, input 4 is 32768, its format holds -32768 to 32767"):
+        csim.score(raw)

@@ -1,0 +1,206 @@
+"""From a trained network to a certified card: the integer program is compared with hls4ml's own C++, bit for bit."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emulator.card import Card, Certificate, digest_of, raw_bounds
+from emulator.card_files import LABEL, Contents, Golden, write
+from emulator.directed import corners, directed_inputs, random_inputs
+from emulator.engines.csim import CsimEngine, compiler, needed_sources
+from emulator.engines.csim_sources import write_sources
+from emulator.engines.gemm import GemmEngine
+from emulator.formats import Raw
+from emulator.graph import NotExact, Program
+from emulator.layout import Layout
+from emulator.model import Engine
+
+EVENTS = 20_000
+_GOLDEN = 256  # of random inputs, and again of directed ones
+_BLOCK = 65_536
+_LOG = logging.getLogger(__name__)
+
+
+class NotCertified(RuntimeError):
+    """The model could not be made into a card; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two engines on the same inputs: how many events of each kind, how many scores differ, and the first that does."""
+
+    random: int
+    directed: int
+    mismatches: int
+    first: str | None = None
+
+
+def import_hls4ml(
+    source: Any,
+    *,
+    label: str,
+    out: str | Path,
+    threshold: int | None = None,
+    layout: Layout | None = None,
+    events: int = EVENTS,
+    seed: int = 1,
+    exact: bool = False,
+) -> Card:
+    """Make a card of a network that hls4ml can convert, prove it against hls4ml's C++, and write it to `out/label`.
+
+    Parameters
+    ----------
+    source
+        An hls4ml ModelGraph, or the path of a project directory or model file that `emulator.importers` reads.
+    label
+        What people call the model; the name of the card's directory.
+    threshold
+        Raw: accept = score[:, 0] >= threshold.
+    layout
+        Which input is which physics object; its width must be the model's.
+    events
+        Random inputs to compare; directed inputs come on top.
+    seed
+        Of the inputs; it is written into the certificate.
+    exact
+        True: raise `NotCertified` rather than write a card that csim answers for.
+
+    Raises
+    ------
+    NotCertified
+        hls4ml cannot express or write the model, or `exact` and the integer program is not exact.
+    NotCompiled
+        No C++ compiler, or it refuses the model.
+    FileExistsError
+        Another model is in the way.
+    """
+    if not LABEL.fullmatch(label):
+        raise ValueError(f"label {label!r} is not a name: use up to 64 of A-Z a-z 0-9 _ . -")
+    # hls4ml is an extra: whoever only runs cards need not have it.
+    importers = importlib.import_module("emulator.importers.hls4ml")
+    graph = importers.read_graph(source)
+    sources = needed_sources(write_sources(graph))
+    program, reason = _program(importers, graph)
+    with contextlib.closing(CsimEngine(sources)) as csim:
+        _check_layout(layout, csim)
+        comparison = Comparison(random=0, directed=0, mismatches=0)
+        if program is not None:
+            comparison = compare(program, csim, events=events, seed=seed)
+            if comparison.mismatches:
+                reason = f"gemm differs from csim on {comparison.mismatches} inputs; {comparison.first}"
+                program, comparison = None, Comparison(random=0, directed=0, mismatches=0)
+        if program is None:
+            if exact:
+                raise NotCertified(f"{label!r} has no exact integer program: {reason}")
+            _LOG.warning("%s falls to csim: %s", label, reason)
+        card = Card(
+            label=label,
+            digest=digest_of(sources if program is None else program, layout=layout, threshold=threshold),
+            layout=layout,
+            inputs=csim.inputs if program is None else program.inputs,
+            outputs=csim.outputs if program is None else program.output_tensors,
+            threshold=threshold,
+            certificate=_certificate(graph, comparison, exact=program is not None, seed=seed),
+            falls_to=reason,
+            provenance=_provenance(graph, source),
+            path=Path(out) / label,
+        )
+        golden = _golden(program, csim, seed=seed)
+    write(Contents(card=card, program=program, golden=golden, sources=sources))
+    return card
+
+
+def compare(program: Program, reference: Engine, *, events: int = EVENTS, seed: int = 1) -> Comparison:
+    """Run the integer program and the reference on `events` random inputs and on directed ones."""
+    low, high = raw_bounds(program.inputs)
+    engine = GemmEngine(program)
+    rng = np.random.default_rng(seed)
+    directed = directed_inputs(program, engine, low=low, high=high, rng=rng)
+    mismatches, first = _differences(engine, reference, directed)
+    done = 0
+    while done < events:
+        block = random_inputs(low, high, events=min(_BLOCK, events - done), rng=rng)
+        wrong, example = _differences(engine, reference, block)
+        mismatches, first, done = mismatches + wrong, first or example, done + len(block)
+    return Comparison(random=done, directed=len(directed), mismatches=mismatches, first=first)
+
+
+def _differences(engine: Engine, reference: Engine, raw: Raw) -> tuple[int, str | None]:
+    ours, theirs = engine.score(raw), reference.score(raw)
+    wrong = np.flatnonzero((ours != theirs).any(axis=1))
+    if not len(wrong):
+        return 0, None
+    row = int(wrong[0])
+    return len(wrong), (
+        f"first for inputs {raw[row].tolist()}: {engine.name} gives {ours[row].tolist()}, {reference.name} gives "
+        f"{theirs[row].tolist()}"
+    )
+
+
+def _golden(program: Program | None, csim: CsimEngine, *, seed: int) -> Golden:
+    low, high = raw_bounds(csim.inputs)
+    rng = np.random.default_rng([seed, 2])
+    if program is None:
+        directed = corners(low, high)
+    else:
+        directed = directed_inputs(program, GemmEngine(program), low=low, high=high, rng=rng)
+    chosen = directed[np.sort(rng.permutation(len(directed))[:_GOLDEN])]
+    inputs = np.vstack([random_inputs(low, high, events=_GOLDEN, rng=rng), chosen])
+    return Golden(inputs=inputs, scores=csim.score(inputs))
+
+
+def _program(importers: Any, graph: Any) -> tuple[Program | None, str | None]:
+    try:
+        program = importers.read_program(graph)
+        GemmEngine(program)
+    except NotExact as error:
+        return None, str(error)
+    return program, None
+
+
+def _check_layout(layout: Layout | None, csim: CsimEngine) -> None:
+    inputs = sum(tensor.size for tensor in csim.inputs)
+    if layout is not None and layout.width != inputs:
+        raise ValueError(f"the layout has {layout.width} inputs, the model {inputs}: they must be the same")
+
+
+def _certificate(graph: Any, comparison: Comparison, *, exact: bool, seed: int) -> Certificate:
+    config, tool = graph.config, compiler()
+    return Certificate(
+        reference=f"hls4ml {importlib.metadata.version('hls4ml')} csim",
+        backend=str(config.config.get("Backend", "Vivado")),
+        configuration=_plain({"IOType": config.config.get("IOType"), **config.config.get("HLSConfig", {})}),
+        compiler=" ".join([tool.version, *tool.flags]),
+        engine="gemm" if exact else "csim",
+        random=comparison.random,
+        directed=comparison.directed,
+        mismatches=comparison.mismatches,
+        seed=seed,
+    )
+
+
+def _provenance(graph: Any, source: Any) -> dict[str, Any]:
+    """Return where the model came from; file names only, since a card is read on other machines."""
+    named = Path(source).name if isinstance(source, str | Path) else type(source).__name__
+    wanted = ("ProjectName", "Part", "ClockPeriod", "IOType")
+    return {
+        "source": named,
+        "hls4ml": importlib.metadata.version("hls4ml"),
+        "backend": str(graph.config.config.get("Backend", "Vivado")),
+        **_plain({key: graph.config.config.get(key) for key in wanted}),
+    }
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(value, default=str))
+    return plain

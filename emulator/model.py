@@ -1,0 +1,166 @@
+"""A loaded card: raw integers in, raw scores out, by the engine that answers for it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.card import BrokenCard, Card, raw_bounds
+from emulator.card_files import Contents, read
+from emulator.engines.csim import CsimEngine
+from emulator.engines.gemm import GemmEngine
+from emulator.graph import NotExact
+
+EngineName = Literal["auto", "native", "gemm", "csim", "abi"]
+_LOG = logging.getLogger(__name__)
+_PLANNED = ("native", "abi")
+# What an engine may say about a program that was written by somebody who wanted to break it.
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class EngineUnavailable(ValueError):
+    """The engine that was asked for cannot answer for this card; the message says which one can."""
+
+
+class Engine(Protocol):
+    """What computes scores, and refuses inputs that are not this model's."""
+
+    @property
+    def name(self) -> str:
+        """`gemm` or `csim`."""
+        ...
+
+    def score(self, raw: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return raw scores int64 (n, outputs)."""
+        ...
+
+    def trace(self, raw: NDArray[np.integer]) -> list[tuple[str, NDArray[np.int64]]]:
+        """Return every layer's raw output in order."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; idempotent."""
+        ...
+
+
+class Model:
+    """A card and the engine that answers for it. Use it as a context manager, or call `close`."""
+
+    def __init__(self, card: Card, engine: Engine) -> None:
+        self.card = card
+        self._engine = engine
+        self._low, self._high = raw_bounds(card.inputs)
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that answers."""
+        return self._engine.name
+
+    def score(self, raw: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return raw scores int64 (n, outputs) of raw inputs (n, inputs), bit for bit what the hardware computes.
+
+        Raises
+        ------
+        ValueError
+            The shape is not (n, inputs), the numbers are not integers, or one does not fit its input's bits.
+        WorkerDied, WorkerHung
+            The csim engine's process failed; the next call starts another one.
+        """
+        return self._engine.score(raw)
+
+    def trace(self, raw: NDArray[np.integer]) -> list[tuple[str, NDArray[np.int64]]]:
+        """Return (layer name, raw output int64 (n, …)) of every layer, in order; raises as `score` does."""
+        return self._engine.trace(raw)
+
+    def fits(self, raw: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Return bool (n,): which events hold only integers that the input bits can hold."""
+        return np.asarray(((raw >= self._low) & (raw <= self._high)).all(axis=1))
+
+    def close(self) -> None:
+        """End the engine's process, if it has one; idempotent."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def load(path: str | Path, engine: EngineName = "auto") -> Model:
+    """Load the card in a directory, check its digest and its golden vectors, and return the model.
+
+    Parameters
+    ----------
+    path
+        A directory that `import_hls4ml` wrote. A card that csim answers for holds C++ that is compiled and run here:
+        load only cards that you would run as a program.
+    engine
+        "auto" takes gemm where the card has an exact integer program, else csim and says so in the log.
+
+    Raises
+    ------
+    BrokenCard
+        The directory is incomplete, was changed, or a golden vector comes out differently.
+    EngineUnavailable
+        The named engine cannot answer for this card.
+    NotCompiled
+        csim is needed and the C++ could not be compiled here.
+    """
+    contents = read(Path(path))
+    model = Model(contents.card, _engine(contents, engine))
+    try:
+        _check_golden(model, contents)
+    except BaseException:
+        model.close()
+        raise
+    return model
+
+
+def _engine(contents: Contents, name: EngineName) -> Engine:
+    card = contents.card
+    if name in _PLANNED:
+        raise EngineUnavailable(f"engine {name!r} is not available in this version: use 'gemm', 'csim' or 'auto'")
+    if name not in {"auto", "gemm", "csim"}:
+        raise EngineUnavailable(f"there is no engine {name!r}: use 'gemm', 'csim' or 'auto'")
+    if name == "csim":
+        return CsimEngine(contents.sources)
+    if contents.program is None:
+        if name == "gemm":
+            raise EngineUnavailable(f"{card.label!r} has no exact integer program ({card.falls_to}): use 'csim'")
+        _LOG.warning("%s falls to csim: %s", card.label, card.falls_to)
+        return CsimEngine(contents.sources)
+    try:
+        return GemmEngine(contents.program)
+    except (NotExact, *_NONSENSE) as error:
+        raise BrokenCard(f"{card.path / 'program'} cannot be run: {error}: import the model again") from error
+
+
+def _check_golden(model: Model, contents: Contents) -> None:
+    golden, card = contents.golden, contents.card
+    try:
+        scores = model.score(golden.inputs)
+    except _NONSENSE as error:
+        raise BrokenCard(f"{card.path / 'golden'} cannot be run: {error}: import the model again") from error
+    if scores.shape != golden.scores.shape:
+        raise BrokenCard(
+            f"{card.path / 'program'} gives scores of shape {scores.shape}, golden vectors have "
+            f"{golden.scores.shape}: import the model again"
+        )
+    wrong = np.flatnonzero((scores != golden.scores).any(axis=1))
+    if len(wrong):
+        event = int(wrong[0])
+        output = int(np.argmax(scores[event] != golden.scores[event]))
+        raise BrokenCard(
+            f"{card.path / 'golden'}: {len(wrong)} of {len(scores)} golden vectors come out differently with engine "
+            f"{model.engine}; vector {event}, output {output} is {scores[event, output]}, the card says "
+            f"{golden.scores[event, output]}: do not use this card here; import the model again, and report it if it "
+            "stays so"
+        )
