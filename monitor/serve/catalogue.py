@@ -30,7 +30,7 @@ class Metric:
         if (self.type is Type.COUNTER) != self.name.endswith("_total"):
             raise ValueError(f"metric {self.name!r} is a {self.type}: counters end in _total, gauges do not")
         if wrong := FORBIDDEN_LABELS.intersection(self.labels):
-            raise ValueError(f"metric {self.name!r} has label {sorted(wrong)[0]!r}: it would make endless series")
+            raise ValueError(f"metric {self.name!r} has label {min(wrong)!r}: it would make endless series")
 
     @property
     def full(self) -> str:

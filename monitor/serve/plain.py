@@ -18,25 +18,36 @@ def plain(value: Any) -> Any:
 
     Raises TypeError for a value that has no JSON form.
     """
+    if isinstance(value, Mapping):
+        return {_key(key): plain(item) for key, item in value.items()}
+    if (named := _named(value)) is not None:
+        return {name: plain(item) for name, item in named.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return _scalar(value)
+
+
+def _named(value: Any) -> dict[str, Any] | None:
     match value:
-        case None | bool() | int():
-            return value
+        case Verdict():
+            return value.to_json()
+        case Lumisection():
+            return {"run": value.run, "ls": value.ls}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return None
+
+
+def _scalar(value: Any) -> Any:
+    match value:
         case Enum():
             return value.value
         case str():
             return value.encode("utf-8", "replace").decode("utf-8")
         case float():
             return value if math.isfinite(value) else None
-        case Verdict():
-            return plain(value.to_json())
-        case Lumisection():
-            return {"run": value.run, "ls": value.ls}
-        case Mapping():
-            return {_key(key): plain(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [plain(item) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        case None | bool() | int():
+            return value
     raise TypeError(f"{type(value).__name__} {value!r} has no JSON form")
 
 

@@ -23,7 +23,8 @@ class Server:
 
     def __init__(self, app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._socket = _listen(host, port)
-        self._host, self._port = self._socket.getsockname()[:2]
+        self._host: str = self._socket.getsockname()[0]
+        self._port: int = self._socket.getsockname()[1]
         self._server = _Announcing(
             uvicorn.Config(
                 app,
@@ -71,7 +72,9 @@ class Server:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _run(self) -> None:

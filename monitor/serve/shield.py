@@ -40,6 +40,7 @@ class Shield:
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse the request, or pass it on and put the headers on its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -273,16 +273,16 @@ class House(Protocol):
         """Return the retraining requests with dossier and state."""
         ...
 
-    def acknowledge(self, id: str, *, who: str, note: str) -> None:  # noqa: A002 - the word of the contract
-        """Record that `who` has seen verdict `id`. Raises `Absent`."""
+    def acknowledge(self, verdict: str, /, *, who: str, note: str) -> None:
+        """Record that `who` has seen the verdict with this id. Raises `Absent`."""
         ...
 
-    def approve(self, id: str, *, who: str) -> None:  # noqa: A002 - the word of the contract
-        """Approve retraining request `id`. Raises `Absent`, or `Refused` if it is not waiting for a decision."""
+    def approve(self, request: str, /, *, who: str) -> None:
+        """Approve the retraining request with this id. Raises `Absent`, or `Refused` if it is not waiting for one."""
         ...
 
-    def reject(self, id: str, *, who: str, reason: str) -> None:  # noqa: A002 - the word of the contract
-        """Reject retraining request `id`. Raises `Absent`, or `Refused` if it is not waiting for a decision."""
+    def reject(self, request: str, /, *, who: str, reason: str) -> None:
+        """Reject the retraining request with this id. Raises `Absent`, or `Refused` if it is not waiting for one."""
         ...
 
     def reload(self) -> Sequence[str]:

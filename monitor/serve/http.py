@@ -1,0 +1,235 @@
+"""The one port: metrics, health, the API and the page for people."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from monitor.serve import metrics, statement
+from monitor.serve.light import healthy, light, stale
+from monitor.serve.page import Page
+from monitor.serve.plain import encode, plain
+from monitor.serve.shield import LOOPBACK, Shield
+from monitor.serve.statement import Statement
+from monitor.serve.view import Absent, House, Refused, Snapshot
+from monitor.trigger.header import NAME
+
+ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+ROWS = 100
+MAX_ROWS = 1_000
+log = logging.getLogger(__name__)
+
+Rows = Callable[..., Sequence[Mapping[str, Any]]]
+
+
+class Doors:
+    """Every request's way into the house; `clock` gives seconds since the epoch."""
+
+    def __init__(self, house: House, *, clock: Callable[[], float], series: int) -> None:
+        self._house = house
+        self._clock = clock
+        self._series = series
+        self._page = Page()
+
+    def routes(self) -> list[Route]:
+        """Return every address that answers."""
+        return [
+            Route("/", self.page),
+            Route("/static/{name}", self.static),
+            Route("/metrics", self.metrics),
+            Route("/-/healthy", self.healthy),
+            Route("/-/ready", self.ready),
+            Route("/-/reload", self.reload, methods=["POST"]),
+            Route("/api/v1/status", self.status),
+            Route("/api/v1/streams", self.streams),
+            Route("/api/v1/verdicts", self.verdicts),
+            Route("/api/v1/lumisections", self.lumisections),
+            Route("/api/v1/references", self.references),
+            Route("/api/v1/models", self.models),
+            Route("/api/v1/retrain", self.retrain),
+            Route("/api/v1/verdicts/{id}/ack", self.acknowledge, methods=["POST"]),
+            Route("/api/v1/retrain/{id}/approve", self.approve, methods=["POST"]),
+            Route("/api/v1/retrain/{id}/reject", self.reject, methods=["POST"]),
+        ]
+
+    def page(self, request: Request) -> Response:
+        """Show people what is going on."""
+        del request
+        return Response(self._page.render(self._house.snapshot(), now=self._clock()), media_type="text/html")
+
+    def static(self, request: Request) -> Response:
+        """Serve the page's own style, script and icon."""
+        content, media_type = self._page.static(request.path_params["name"])
+        return Response(content, media_type=media_type)
+
+    def metrics(self, request: Request) -> Response:
+        """Show Prometheus the same."""
+        content, content_type = metrics.render(
+            self._house.snapshot(),
+            now=self._clock(),
+            accept=request.headers.get("accept", ""),
+            limit=self._series,
+        )
+        return Response(content, headers={"Content-Type": content_type})
+
+    async def healthy(self, request: Request) -> Response:
+        """Answer 200 while the loop runs and nothing is wrong with the daemon itself, 503 with the reasons else."""
+        del request
+        problems = healthy(self._house.snapshot(), self._clock())
+        return answer({"healthy": not problems, "problems": problems}, status=503 if problems else 200)
+
+    async def ready(self, request: Request) -> Response:
+        """Answer 200 once the daemon judges, 503 before."""
+        del request
+        snapshot = self._house.snapshot()
+        ready = snapshot.ready and not stale(snapshot, self._clock())
+        return answer({"ready": ready}, status=200 if ready else 503)
+
+    async def reload(self, request: Request) -> Response:
+        """Read settings, models and references again."""
+        del request
+        return answer({"changed": await run_in_threadpool(self._house.reload)})
+
+    def status(self, request: Request) -> Response:
+        """Say in one look how every stream does."""
+        del request
+        return answer(status(self._house.snapshot(), now=self._clock()))
+
+    def streams(self, request: Request) -> Response:
+        """Show everything that the page shows, stream by stream."""
+        del request
+        snapshot, now = self._house.snapshot(), self._clock()
+        shown = [plain(stream) | {"light": plain(light(snapshot, stream, now=now))} for stream in snapshot.streams]
+        return answer({"now": snapshot.now, "streams": shown})
+
+    def verdicts(self, request: Request) -> Response:
+        """List the latest verdicts."""
+        return answer({"verdicts": rows(self._house.verdicts, request)})
+
+    def lumisections(self, request: Request) -> Response:
+        """List the latest judged lumisections."""
+        return answer({"lumisections": rows(self._house.lumisections, request)})
+
+    def references(self, request: Request) -> Response:
+        """List the pages of the Book."""
+        del request
+        return answer({"references": self._house.references()})
+
+    def models(self, request: Request) -> Response:
+        """List the registry's cards."""
+        del request
+        return answer({"models": self._house.models()})
+
+    def retrain(self, request: Request) -> Response:
+        """List the retraining requests."""
+        del request
+        return answer({"retrain": self._house.retrain()})
+
+    async def acknowledge(self, request: Request) -> Response:
+        """Note that somebody has seen a verdict."""
+        said = await statement.read(request)
+        return await self._say(
+            request, said, lambda name: self._house.acknowledge(name, who=said.who, note=said.note), "acknowledged"
+        )
+
+    async def approve(self, request: Request) -> Response:
+        """Let a retraining go ahead."""
+        said = await statement.read(request)
+        return await self._say(request, said, lambda name: self._house.approve(name, who=said.who), "approved")
+
+    async def reject(self, request: Request) -> Response:
+        """Stop a retraining; the note says why."""
+        said = await statement.read(request, note_required=True)
+        return await self._say(
+            request, said, lambda name: self._house.reject(name, who=said.who, reason=said.note), "rejected"
+        )
+
+    async def _say(self, request: Request, said: Statement, change: Callable[[str], None], done: str) -> Response:
+        name = request.path_params["id"]
+        if not ID.fullmatch(name):
+            raise HTTPException(404, f"{name!r} is not an id: ids come from /api/v1/verdicts and /api/v1/retrain")
+        await run_in_threadpool(change, name)
+        if said.form:
+            return RedirectResponse("/", status_code=303)
+        return answer({"id": name, "state": done, "who": said.who, "note": said.note})
+
+
+def status(snapshot: Snapshot, *, now: float) -> dict[str, Any]:
+    """Return the daemon's state and every stream's light at `now`, JSON values only."""
+    lights = {stream.name: light(snapshot, stream, now=now) for stream in snapshot.streams}
+    return {
+        "site": snapshot.site.name,
+        "version": snapshot.version,
+        "role": snapshot.role,
+        "started": snapshot.started,
+        "now": snapshot.now,
+        "stale": stale(snapshot, now),
+        "ready": snapshot.ready,
+        "problems": list(healthy(snapshot, now)),
+        "streams": [{"name": name, **plain(shown)} for name, shown in lights.items()],
+    }
+
+
+def answer(content: Any, *, status: int = 200) -> Response:
+    """Return `content` as a JSON response."""
+    return Response(encode(content), status_code=status, media_type="application/json")
+
+
+def rows(source: Rows, request: Request) -> Sequence[Mapping[str, Any]]:
+    """Return what `source` gives for the query's `limit` and `stream`. Raises HTTPException (400) on bad ones."""
+    query = request.query_params
+    if surplus := sorted(set(query) - {"limit", "stream"}):
+        raise HTTPException(400, f"parameter {surplus[0]!r} is not known: use limit and stream")
+    limit, stream = query.get("limit", str(ROWS)), query.get("stream")
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_ROWS):
+        raise HTTPException(400, f"limit {limit!r} is not a number from 1 to {MAX_ROWS}")
+    if stream is not None and not NAME.fullmatch(stream):
+        raise HTTPException(400, f"stream {stream!r} is not a name: letters, digits, and _ . - only, at most 64")
+    return source(limit=int(limit), stream=stream)
+
+
+def create(
+    house: House, *, clock: Callable[[], float], hosts: Collection[str] = LOOPBACK, series: int = metrics.SERIES
+) -> Starlette:
+    """Return the application; `hosts` are the names it answers to (empty: any), `series` caps the metrics page."""
+    return Starlette(
+        routes=Doors(house, clock=clock, series=series).routes(),
+        middleware=[Middleware(Shield, hosts=hosts)],
+        exception_handlers={
+            HTTPException: _http_error,
+            Absent: _error(404),
+            Refused: _error(409),
+            Exception: _internal,
+        },
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, HTTPException)  # noqa: S101 - starlette calls it for nothing else
+    response = answer({"error": error.detail}, status=error.status_code)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _error(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def respond(request: Request, error: Exception) -> Response:
+        del request
+        return answer({"error": str(error.args[0]) if error.args else "not possible"}, status=status)
+
+    return respond
+
+
+async def _internal(request: Request, error: Exception) -> Response:
+    log.error("the answer to %s %s failed", request.method, request.url.path, exc_info=error)
+    return answer({"error": "the daemon could not answer this; its log says why"}, status=500)
