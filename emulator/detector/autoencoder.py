@@ -123,18 +123,18 @@ class _Adam:
     def __init__(self, parameters: list[Floats], *, rate: float, steps: int) -> None:
         self._parameters = parameters
         self._rate, self._steps, self._done = rate, max(steps, 1), 0
-        self._mean = [np.zeros_like(parameter) for parameter in parameters]
-        self._square = [np.zeros_like(parameter) for parameter in parameters]
+        self._mean = np.zeros(sum(parameter.size for parameter in parameters), dtype=np.float32)
+        self._square = np.zeros_like(self._mean)
 
     def step(self, gradients: list[Floats]) -> None:
         """Move every parameter once, in place."""
         rate = self._rate * 0.5 * (1 + np.cos(np.pi * self._done / self._steps))
         self._done += 1
         correction = np.sqrt(1 - 0.999**self._done) / (1 - 0.9**self._done)
-        size = np.float32(rate * correction)
-        for parameter, gradient, mean, square in zip(
-            self._parameters, gradients, self._mean, self._square, strict=True
-        ):
-            mean += np.float32(0.1) * (gradient - mean)
-            square += np.float32(0.001) * (gradient**2 - square)
-            parameter -= size * mean / (np.sqrt(square) + np.float32(1e-8))
+        gradient = np.concatenate([part.ravel() for part in gradients])
+        self._mean += np.float32(0.1) * (gradient - self._mean)
+        self._square += np.float32(0.001) * (gradient**2 - self._square)
+        move = np.float32(rate * correction) * self._mean / (np.sqrt(self._square) + np.float32(1e-8))
+        ends = np.cumsum([parameter.size for parameter in self._parameters])
+        for parameter, part in zip(self._parameters, np.split(move, ends[:-1]), strict=True):
+            np.subtract(parameter, part.reshape(parameter.shape), out=parameter)

@@ -90,8 +90,9 @@ def _sorted(group: ObjectGroup, candidates: Candidates) -> Integers:
     key.sort(axis=1)
     best = key[:, : -group.count - 1 : -1]
     present = best != 0
-    raw = np.empty((len(best), group.count, 3), dtype=np.int16)
-    raw[:, :, 0] = best >> 20
-    raw[:, :, 1] = (((best >> 10) & 0x3FF) + eta_axis.low) * present
-    raw[:, :, 2] = best & 0x3FF
+    raw = np.zeros((len(best), group.count, 3), dtype=np.int16)
+    filled = raw[:, : best.shape[1]]
+    filled[:, :, 0] = best >> 20
+    filled[:, :, 1] = (((best >> 10) & 0x3FF) + eta_axis.low) * present
+    filled[:, :, 2] = best & 0x3FF
     return raw.reshape(len(best), -1)
