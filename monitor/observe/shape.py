@@ -1,0 +1,130 @@
+"""What a summary counts, decided by the model alone: two summaries add up if and only if their shapes are equal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from emulator.layout import Layout, ObjectGroup
+from monitor.observe.binning import BINS, ETA_CELLS, PHI_CELLS, SCORE_BINS, Binning
+
+BITS = 32
+BX_BLOCK = 36
+BX_BLOCKS = 100
+PLAIN_FEATURES = 12
+"""Inputs of a model without layout whose products are summed."""
+
+TALLY = (
+    "events",
+    "accepted",
+    "decided",  # events whose decision is known: recorded by the firmware, or score against threshold
+    "compared",
+    "mismatched",
+    "flipped",  # events whose decision differs between hardware and emulation
+    "pileup_known",
+    "pileup_1024",  # sum of pile-up in units of 1/1024: integers add up exactly in any order
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The model as far as counting goes.
+
+    Attributes
+    ----------
+    layout
+        The input mapping, or None where the inputs are just numbers.
+    inputs, outputs
+        Widths of the input and output vectors.
+    threshold
+        Raw; an event is accepted if its first output is at or over it. None if the stream carries the decision.
+    """
+
+    layout: Layout | None
+    inputs: int
+    outputs: int
+    threshold: int | None
+
+    def __post_init__(self) -> None:
+        if self.layout is not None and self.layout.width != self.inputs:
+            raise ValueError(
+                f"the layout describes {self.layout.width} inputs, the model has {self.inputs}: mend the card's layout"
+            )
+
+    @property
+    def groups(self) -> tuple[ObjectGroup, ...]:
+        """The object groups, none without layout."""
+        return () if self.layout is None else self.layout.groups
+
+    @property
+    def mapped(self) -> tuple[ObjectGroup, ...]:
+        """The object groups that have an eta-phi map."""
+        return tuple(g for g in self.groups if g.axis("eta") is not None and g.axis("phi") is not None)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the name of every input; `input[3]` without layout."""
+        return self.layout.names() if self.layout else tuple(f"input[{i}]" for i in range(self.inputs))
+
+    def binnings(self) -> tuple[Binning, ...]:
+        """Return the binning of every input."""
+        if self.layout is None:
+            return (Binning("signed"),) * self.inputs
+        return tuple(Binning.of(axis) for group in self.groups for _ in range(group.count) for axis in group.axes)
+
+    def plain(self) -> tuple[int, ...]:
+        """Return the inputs that serve as features without layout: up to twelve, evenly spread."""
+        count = min(self.inputs, PLAIN_FEATURES)
+        return tuple(i * self.inputs // count for i in range(count)) if self.layout is None else ()
+
+    def features(self) -> tuple[tuple[str, str], ...]:
+        """Return the (object, feature) pairs whose products are summed; the score's bin comes last."""
+        found = [("", f"input[{i}]") for i in self.plain()]
+        for group in self.groups:
+            found += [(group.name, "multiplicity"), (group.name, "leading")]
+            found += [(group.name, "sum")] if group.count > 1 else []
+        return (*found, ("", "score"))
+
+    def arrays(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of all count arrays of a summary."""
+        features = len(self.features())
+        return {
+            "bits": (self.outputs, BITS),
+            "bx": (2, BX_BLOCKS),
+            "emulated": (self.outputs, SCORE_BINS),
+            "inputs": (self.inputs, BINS + 1),
+            "maps": (len(self.mapped), ETA_CELLS * PHI_CELLS),
+            "mismatched": (self.outputs,),
+            "moments": (3, self.inputs),
+            "products": (features, features),
+            "score": (self.outputs, SCORE_BINS),
+            "sums": (features,),
+            "tally": (len(TALLY),),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON value that `from_json` reads back."""
+        return {
+            "layout": None if self.layout is None else self.layout.to_json(),
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "threshold": self.threshold,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Shape:
+        """Read what `to_json` wrote."""
+        layout = None if value["layout"] is None else Layout.from_json(value["layout"])
+        return cls(layout, value["inputs"], value["outputs"], value["threshold"])
+
+    def digest(self) -> str:
+        """Return the content digest: equal shapes, equal digests."""
+        return _digest(self)
+
+
+@lru_cache(maxsize=64)
+def _digest(shape: Shape) -> str:
+    # Remembered because every judged lumisection asks; a shape is immutable, so the memory cannot lie.
+    return hashlib.sha256(json.dumps(shape.to_json(), sort_keys=True).encode()).hexdigest()
