@@ -18,6 +18,7 @@ from emulator.graph import Dense, Program
 
 _ROUNDS = 4
 _ELEMENTS_PER_LAYER = 48
+_KEPT_PER_GOAL = 2
 _LARGEST_POOL = 6000
 _VALUES_IN_MEMORY = 2 * 10**7
 
@@ -108,8 +109,9 @@ def _nearest(program: Program, traced: list[tuple[str, Raw]], pool: Raw, rng: np
     for point in cast_points(program, traced, pool):
         elements = rng.permutation(point.values.shape[1])[:_ELEMENTS_PER_LAYER]
         values = point.values[:, elements]
-        rows += [values.argmax(axis=0), values.argmin(axis=0)]
-        rows += [distance.argmin(axis=0) for distance in _distances(values, point)]
+        for goal in (-values, values, *_distances(values, point)):
+            # Many rows may be equally near: chance picks, or the first one would always win.
+            rows += [(goal + rng.uniform(0, 0.5, goal.shape)).argmin(axis=0) for _ in range(_KEPT_PER_GOAL)]
     return np.unique(np.concatenate(rows))
 
 
