@@ -529,7 +529,7 @@ class KafkaSink:
                 future.get(timeout=self._patience + 1)
         except FINAL as error:
             raise Refused(f"Kafka at {', '.join(self._connection.bootstrap)} refuses: {error}") from error
-        except errors.KafkaError as error:
+        except (errors.KafkaError, ValueError) as error:  # ValueError: a partition that the topic does not have
             raise Undelivered(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:

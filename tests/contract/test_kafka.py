@@ -1,0 +1,252 @@
+"""What only a real Kafka can do to us."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.structs import TopicPartition
+
+from monitor.stream.codec import decode, encode
+from monitor.stream.columns import Limits
+from monitor.stream.kafka import Connection, KafkaSink, KafkaSource, ensure_topics
+from monitor.stream.record import Outgoing, Record
+from monitor.stream.transport import Health, Partition, Refused, Undelivered
+from monitor.trigger.batch import Batch, Reason, Rejected
+from tests.brokers import Broker
+from tests.hostile.corpus import good_batch
+
+pytestmark = pytest.mark.kafka
+PATIENCE = 30.0
+
+
+class NotText(str):
+    """A header name whose bytes are no UTF-8, as a careless producer in C may send it."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff\xfe"
+
+
+def wait(source: KafkaSource, good: Callable[[Health], bool]) -> Health:
+    deadline = time.monotonic() + PATIENCE
+    while not good(source.health()):
+        assert time.monotonic() < deadline, source.health()
+        source.poll(timeout=0.2)
+    return source.health()
+
+
+def take(source: KafkaSource, number: int) -> list[Record]:
+    deadline = time.monotonic() + PATIENCE
+    records: list[Record] = []
+    while len(records) < number:
+        assert time.monotonic() < deadline, (records, source.health())
+        records += source.poll(timeout=0.2).records
+    return records
+
+
+def connected(broker: Broker, topic: str, partitions: int = 1, **options) -> Connection:
+    connection = Connection((broker.bootstrap,), options)
+    ensure_topics(connection, {topic: partitions})
+    return connection
+
+
+def test_a_batch_travels_through_kafka_unchanged(broker):
+    connection = connected(broker, "whole")
+    sink, source = KafkaSink(connection), KafkaSource(connection, ["whole"])
+    headers, value = encode(good_batch(6000, inputs=57))
+    sink.send([Outgoing("whole", value, headers)])
+    (record,) = take(source, 1)
+    assert record.value == value
+    assert isinstance(decode(record, limits=Limits()), Batch)
+    for each in (sink, source):
+        each.close()
+
+
+def test_topics_that_exist_already_are_left_as_they_are(broker):
+    connection = connected(broker, "again", 3)
+    ensure_topics(connection, {"again": 5})
+    source = KafkaSource(connection, ["again"])
+    wait(source, lambda health: bool(health.lag))
+    assert len(source.partitions("again")) == 3
+    source.close()
+
+
+def test_a_partition_that_is_added_later_is_read_too(broker):
+    connection = connected(broker, "growing", 1)
+    source = KafkaSource(connection.__class__(connection.bootstrap, {"metadata_max_age_ms": 500}), ["growing"])
+    wait(source, lambda health: len(health.lag) == 1)
+    from kafka import KafkaAdminClient  # noqa: PLC0415
+
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    admin.create_partitions({"growing": 2})
+    admin.close()
+    wait(source, lambda health: len(health.lag) == 2)
+    source.close()
+
+
+def test_a_record_that_cannot_be_unpacked_is_reported_and_passed(broker):
+    connection = connected(broker, "poison")
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap)
+    for name, value in (("a", b"before"), (NotText("x"), b"poison"), ("a", b"after")):
+        producer.send("poison", value, headers=[(name, b"")]).get(10)
+    producer.close()
+    source = KafkaSource(connection, ["poison"])
+    records = take(source, 3)
+    assert [(record.place.offset, record.value) for record in records] == [(0, b"before"), (1, b""), (2, b"after")]
+    rejected = decode(records[1], limits=Limits())
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == Reason.MALFORMED
+    assert "could not unpack" in rejected.detail
+    source.close()
+
+
+def test_a_record_larger_than_the_limits_arrives_and_is_rejected(broker):
+    connection = connected(broker, "oversized")
+    sink, source = KafkaSink(connection, compression=None), KafkaSource(connection, ["oversized"])
+    headers, value = encode(good_batch(20_000, inputs=57))
+    sink.send([Outgoing("oversized", value, headers), Outgoing("oversized", b"next")])
+    large, following = take(source, 2)
+    rejected = decode(large, limits=Limits(max_bytes=2**20))
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == Reason.OVERSIZED
+    assert following.value == b"next"
+    for each in (sink, source):
+        each.close()
+
+
+def test_records_that_wait_and_never_come_are_noticed(broker, monkeypatch):
+    monkeypatch.setattr("monitor.stream.kafka.STUCK_SECONDS", 2.0)
+    connection = connected(broker, "stuck")
+    sink = KafkaSink(connection, compression=None)
+    sink.send([Outgoing("stuck", bytes(9 * 2**20))])
+    small = {"receive_message_max_bytes": 2**20, "fetch_max_bytes": 2**19, "max_partition_fetch_bytes": 2**19}
+    source = KafkaSource(Connection((broker.bootstrap,), small), ["stuck"])
+    health = wait(source, lambda health: "receive_message_max_bytes" in health.detail)
+    assert health.lag == {Partition("stuck", 0): 1}
+    assert health.last_fetch_age > 1.5
+    for each in (sink, source):
+        each.close()
+
+
+def test_an_offset_that_kafka_no_longer_has_begins_again_and_says_so(broker):
+    connection = connected(broker, "gone")
+    sink, source = KafkaSink(connection), KafkaSource(connection, ["gone"])
+    sink.send([Outgoing("gone", b"%d" % i) for i in range(3)])
+    wait(source, lambda health: bool(health.lag))
+    source.seek({Partition("gone", 0): 1000})
+    health = wait(source, lambda health: "the offset is gone" in health.detail)
+    assert health.reachable
+    assert [record.value for record in take(source, 3)] == [b"0", b"1", b"2"]
+    for each in (sink, source):
+        each.close()
+
+
+def test_commits_reach_the_lag_tools(broker):
+    connection = connected(broker, "lagging")
+    sink, source = KafkaSink(connection), KafkaSource(connection, ["lagging"], group="lagging")
+    sink.send([Outgoing("lagging", b"%d" % i) for i in range(5)])
+    take(source, 5)
+    source.commit({Partition("lagging", 0): 5})
+    tool = KafkaConsumer(bootstrap_servers=broker.bootstrap, group_id="lagging", enable_auto_commit=False)
+    deadline = time.monotonic() + PATIENCE
+    while tool.committed(TopicPartition("lagging", 0)) != 5:
+        assert time.monotonic() < deadline
+        source.poll(timeout=0.2)
+    for each in (tool, sink, source):
+        each.close()
+
+
+def test_a_commit_during_a_rebalance_does_no_harm_and_arrives_afterwards(broker):
+    connection = connected(broker, "moving", 2)
+    sink = KafkaSink(connection)
+    sink.send([Outgoing("moving", b"%d" % i, partition=i % 2) for i in range(10)])
+    first = KafkaSource(connection, ["moving"], group="moving", session_timeout=6)
+    take(first, 10)
+    second = KafkaSource(connection, ["moving"], group="moving", session_timeout=6)
+    offsets = {Partition("moving", 0): 5, Partition("moving", 1): 5}
+    deadline = time.monotonic() + PATIENCE
+    mine: set[Partition] = set()
+    while not mine:
+        assert time.monotonic() < deadline
+        first.commit(offsets)
+        first.poll(timeout=0.05)
+        polled = second.poll(timeout=0.05)
+        mine = (mine - polled.revoked) | polled.assigned
+    tool = KafkaConsumer(bootstrap_servers=broker.bootstrap, group_id="moving", enable_auto_commit=False)
+    while any(tool.committed(TopicPartition("moving", n)) != 5 for n in (0, 1)):
+        assert time.monotonic() < deadline
+        first.commit(offsets)
+        first.poll(timeout=0.05)
+        second.commit({each: 5 for each in mine})
+        second.poll(timeout=0.05)
+    for each in (tool, first, second, sink):
+        each.close()
+
+
+def test_a_member_with_a_name_comes_back_to_its_partitions_without_a_rebalance(broker):
+    connection = connected(broker, "rolling", 2)
+    options = {"group": "rolling", "session_timeout": 10}
+    first, second = (KafkaSource(connection, ["rolling"], member=f"worker-{n}", **options) for n in (1, 2))
+    shares: dict[int, set[Partition]] = {1: set(), 2: set()}
+    deadline = time.monotonic() + PATIENCE
+    while not all(len(share) == 1 for share in shares.values()):
+        assert time.monotonic() < deadline, shares
+        for number, source in ((1, first), (2, second)):
+            polled = source.poll(timeout=0.1)
+            shares[number] = (shares[number] - polled.revoked) | polled.assigned
+    second.close()
+    second = KafkaSource(connection, ["rolling"], member="worker-2", **options)
+    while not (assigned := second.poll(timeout=0.1).assigned):
+        assert time.monotonic() < deadline
+        assert first.poll(timeout=0.1).revoked == frozenset()
+    assert assigned == shares[2]
+    for each in (first, second):
+        each.close()
+
+
+def test_a_setting_that_the_broker_refuses_stops_with_its_reason(broker):
+    connection = connected(broker, "refused")
+    source = KafkaSource(connection, ["refused"], group="refused", session_timeout=0.5)
+    with pytest.raises(Refused, match="ession"):
+        for _ in range(100):
+            source.poll(timeout=0.2)
+    source.close()
+
+
+def test_where_no_broker_is_a_source_says_so_and_a_sink_refuses():
+    nowhere = Connection(("127.0.0.1:9",))
+    source, sink = KafkaSource(nowhere, ["x"]), KafkaSink(nowhere)
+    assert source.poll(timeout=0.05).records == ()
+    health = source.health()
+    assert not health.reachable
+    assert "127.0.0.1:9" in health.detail
+    with pytest.raises(Undelivered, match=r"127\.0\.0\.1:9"):
+        sink.send([Outgoing("x", b"")])
+    with pytest.raises(Undelivered):
+        ensure_topics(nowhere, {"x": 1})
+    source.close()
+    sink.close()
+
+
+def test_a_broker_that_dies_is_noticed_and_its_return_too(broker, tmp_path):
+    mortal = Broker(tmp_path)
+    mortal.start()
+    connection = connected(mortal, "mortal")
+    sink, source = KafkaSink(connection, patience=3), KafkaSource(connection, ["mortal"])
+    sink.send([Outgoing("mortal", b"before")])
+    take(source, 1)
+    mortal.kill()
+    health = wait(source, lambda health: not health.reachable)
+    assert health.detail
+    wait(source, lambda health: health.last_fetch_age > 3)
+    with pytest.raises(Undelivered):
+        sink.send([Outgoing("mortal", b"lost for now")])
+    mortal.start()
+    wait(source, lambda health: health.reachable and health.last_fetch_age < 3)
+    sink.send([Outgoing("mortal", b"after")])
+    assert take(source, 1)[-1].value == b"after"
+    for each in (source, sink):
+        each.close()
+    mortal.stop()
