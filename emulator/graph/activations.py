@@ -78,7 +78,10 @@ class Hard:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sign:
-    """+1 or -1 (`levels` 2, or 1 and 0 into a one-bit output), or +1, 0, -1 (`levels` 3, cut at ±1/2)."""
+    """Binary tanh: +1 from 0 upwards, else -1 (`levels` 2; 0 instead of -1 into an ap_uint<1>).
+
+    Ternary tanh: +1 above 1/2, -1 from -1/2 downwards, else 0 (`levels` 3); 2x is first cast to the source's format.
+    """
 
     name: str
     sources: tuple[str, ...]
@@ -95,7 +98,8 @@ class Softmax:
     method
         "stable", "latency", "legacy" or "argmax".
     exp_table, inv_table
-        Raw integers; the index is the top bits of `norm_format` (or the input's format) and of `sum_format`.
+        Raw integers, as many as a power of two; the index is the top bits of `norm_format` (or the input's format) and
+        of `sum_format`. Legacy looks up differences in -8..8 and sums in 0..64 instead.
     norm_format
         Format of max - x (stable); None elsewhere.
     accumulator, sum_format

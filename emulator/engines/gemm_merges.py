@@ -1,0 +1,72 @@
+"""Plans for layers with two sources (nnet_merge.h)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from emulator.engines.gemm_signal import Signal, aligned, as_int64, checked, planned_cast
+from emulator.formats import Integers
+from emulator.graph import Concatenate, Merge
+
+Join = Callable[[Integers, Integers], Integers]
+
+
+def plan_merge(layer: Merge, left: Signal, right: Signal) -> tuple[Join, Signal]:
+    """Element by element; the shorter source repeats."""
+    up, other_up = aligned(left, right)
+    a, b = checked(left.shifted(up), layer.name), checked(right.shifted(other_up), layer.name)
+    if layer.operation == "multiply":
+        up = other_up = 0
+        a, b = left, right
+    whole = checked(_range(layer.operation, a, b), layer.name)
+    finish, result = planned_cast(whole, layer.output.format, layer.name)
+    size, join = layer.output.size, _JOINS[layer.operation]
+
+    def merged(first: Integers, second: Integers) -> Integers:
+        return finish(join(_repeated(first, size) << up, _repeated(second, size) << other_up))
+
+    return merged, result
+
+
+_JOINS: dict[str, Join] = {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "average": np.add,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
+
+
+def _range(operation: str, a: Signal, b: Signal) -> Signal:
+    match operation:
+        case "add":
+            return Signal(a.low + b.low, a.high + b.high, a.fraction)
+        case "average":  # the half is one more fraction bit
+            return Signal(a.low + b.low, a.high + b.high, a.fraction + 1)
+        case "subtract":
+            return Signal(a.low - b.high, a.high - b.low, a.fraction)
+        case "multiply":
+            ends = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
+            return Signal(min(ends), max(ends), a.fraction + b.fraction)
+        case _:  # maximum, minimum
+            return a.united(b)
+
+
+def plan_concatenate(layer: Concatenate, left: Signal, right: Signal) -> tuple[Join, Signal]:
+    """Both cast, then laid end to end and moved."""
+    cast_left, a = planned_cast(left, layer.output.format, layer.name)
+    cast_right, b = planned_cast(right, layer.output.format, layer.name)
+
+    def joined(first: Integers, second: Integers) -> Integers:
+        both = np.concatenate([as_int64(cast_left(first)), as_int64(cast_right(second))], axis=1)
+        return both[:, layer.gather]
+
+    return joined, a.united(b)
+
+
+def _repeated(values: Integers, size: int) -> Integers:
+    wide = as_int64(values)
+    return wide if wide.shape[1] == size else np.tile(wide, (1, -(-size // wide.shape[1])))[:, :size]

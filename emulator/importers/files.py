@@ -1,0 +1,56 @@
+"""From a model file to an hls4ml ModelGraph: Keras JSON with HDF5 weights, ONNX and QONNX; no TensorFlow needed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+from hls4ml.converters import convert_from_onnx_model, keras_v2_to_hls
+from hls4ml.utils.config import create_config
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.cleanup import cleanup_model
+
+PRECISION = "fixed<16,6>"
+"""hls4ml's own default precision."""
+
+
+def read_keras(
+    architecture: Path, weights: Path, *, hls_config: Mapping[str, Any] | None = None, backend: str = "Vivado"
+) -> Any:
+    """Return the ModelGraph of `model.to_json()` and `model.save_weights(….h5)`.
+
+    `hls_config` is hls4ml's own ("Model", "LayerName", "LayerType"); default precision fixed<16,6>, reuse factor 1.
+    """
+    for path in (architecture, weights):
+        _check_file(path)
+    config = create_config(output_dir="model", backend=backend)
+    config["KerasJson"], config["KerasH5"] = str(architecture), str(weights)
+    config["HLSConfig"] = _with_defaults(hls_config)
+    with contextlib.redirect_stdout(io.StringIO()):
+        # convert_from_config answers None in silence for these two keys.
+        return keras_v2_to_hls(config)
+
+
+def read_onnx(path: Path, *, hls_config: Mapping[str, Any] | None = None, backend: str = "Vivado") -> Any:
+    """Return the ModelGraph of an ONNX or QONNX file, cleaned up as hls4ml wants it."""
+    _check_file(path)
+    model = cleanup_model(ModelWrapper(onnx.load(str(path))))
+    with contextlib.redirect_stdout(io.StringIO()):
+        return convert_from_onnx_model(
+            model, output_dir="model", backend=backend, hls_config=_with_defaults(hls_config)
+        )
+
+
+def _with_defaults(hls_config: Mapping[str, Any] | None) -> dict[str, Any]:
+    config = dict(hls_config or {})
+    config["Model"] = {"Precision": PRECISION, "ReuseFactor": 1} | dict(config.get("Model", {}))
+    return config
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file: give the model's file")

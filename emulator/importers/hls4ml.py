@@ -1,0 +1,145 @@
+"""From an hls4ml ModelGraph, as hls4ml would compile it, to an integer program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from emulator.graph import Layer, NotExact, Program, Tensor
+from emulator.importers import activations, sums
+from emulator.importers.cpp import Call, parse_call, parse_structs
+from emulator.importers.site import Site, Types, stored
+
+Translation = Callable[[Site], Layer]
+
+TRANSLATIONS: Mapping[str, Translation] = MappingProxyType(
+    {
+        "dense": sums.dense,
+        "conv_1d_cl": sums.convolution,
+        "conv_2d_cl": sums.convolution,
+        "pointwise_conv_1d_cl": sums.convolution,
+        "pointwise_conv_2d_cl": sums.convolution,
+        "normalize": sums.normalise,
+        **dict.fromkeys(("pooling1d_cl", "pooling2d_cl", "global_pooling1d_cl", "global_pooling2d_cl"), sums.pooling),
+        **dict.fromkeys(("add", "subtract", "multiply", "average", "maximum", "minimum"), sums.merge),
+        "dot1d": sums.dot,
+        **dict.fromkeys(("concatenate1d", "concatenate2d", "concatenate3d"), sums.concatenate),
+        "transpose": sums.transpose,
+        "linear": activations.linear,
+        **dict.fromkeys(("relu", "relu1", "relu6"), activations.relu),
+        "thresholded_relu": activations.thresholded_relu,
+        "leaky_relu": activations.leaky_relu,
+        "prelu": activations.prelu,
+        **dict.fromkeys(("sigmoid", "tanh", "softplus", "softsign"), activations.table),
+        "elu": activations.elu,
+        "selu": activations.selu,
+        **dict.fromkeys(("hard_sigmoid", "hard_tanh"), activations.hard),
+        **dict.fromkeys(("binary_tanh", "ternary_tanh"), activations.sign),
+        **dict.fromkeys(("softmax", "softmax_multidim"), activations.softmax),
+    }
+)
+"""How each nnet:: function becomes a layer; what is not here has no exact program."""
+
+_BACKENDS = ("Vivado", "Vitis", "VivadoAccelerator")
+
+
+def import_graph(graph: Any) -> Program:
+    """Translate an hls4ml ModelGraph whose backend's default flow has been applied (every converter does that).
+
+    Raises
+    ------
+    NotExact
+        A layer, a type or a way to compile that has no exact integer program; names the layer and the reason.
+    """
+    _check_kind(graph)
+    types = _types(graph)
+    tensors = {variable.name: _tensor(variable, types, "input") for variable in graph.get_input_variables()}
+    inputs = tuple(tensors.values())
+    layers: list[Layer] = []
+    for node in graph.get_layers():
+        call = _call(node)
+        if call is None:
+            _follow(node, tensors, types)
+            continue
+        layer = _translated(node, call, tensors=tensors, types=types)
+        layers.append(layer)
+        tensors[layer.output.name] = layer.output
+    outputs = tuple(tensors[variable.name].name for variable in graph.get_output_variables())
+    return Program(inputs, tuple(layers), outputs)
+
+
+def _check_kind(graph: Any) -> None:
+    backend = str(graph.config.config.get("Backend"))
+    if backend not in _BACKENDS:
+        raise NotExact("the model", f"hls4ml backend {backend} is not one of {', '.join(_BACKENDS)}")
+    kind = graph.config.get_config_value("IOType")
+    if kind != "io_parallel":
+        raise NotExact("the model", f"{kind}: only io_parallel has an integer program")
+
+
+def _types(graph: Any) -> Types:
+    spellings: dict[str, str] = {}
+    for node in graph.get_layers():
+        for name, named in node.get_layer_precision().items():
+            spellings.setdefault(name, _spelling(named))
+    return Types(spellings)
+
+
+def _spelling(named: Any) -> str:
+    try:
+        return str(named.precision.definition_cpp())
+    except (AttributeError, NotImplementedError):
+        return str(named.precision)
+
+
+def _call(node: Any) -> Call | None:
+    """Return the layer's call, None for a layer that compiles to nothing (input, reshape)."""
+    text = node.get_attr("function_cpp", None)
+    if not text:
+        return None
+    call = parse_call(text) if isinstance(text, str) else None
+    if call is None:
+        raise NotExact(node.name, f"{node.class_name} is generated code, not one call of nnet_utils")
+    return call
+
+
+def _follow(node: Any, tensors: dict[str, Tensor], types: Types) -> None:
+    """Give the output of a reshape the tensor that it is another name of."""
+    for variable in node.get_variables():
+        if variable.name in tensors:
+            continue
+        origin = getattr(variable, "input_var", None)
+        if origin is None:
+            raise NotExact(node.name, f"{node.class_name} compiles to nothing, but writes {variable.name!r}")
+        source = tensors[origin.name]
+        shape = tuple(int(size) for size in variable.shape)
+        tensors[variable.name] = Tensor(source.name, shape, types.format(variable.type.name, node.name))
+
+
+def _translated(node: Any, call: Call, *, tensors: Mapping[str, Tensor], types: Types) -> Layer:
+    translation = TRANSLATIONS.get(call.function)
+    if translation is None:
+        raise NotExact(node.name, f"nnet::{call.function} has no translation")
+    variables = node.get_variables()
+    if len(variables) != 1:
+        raise NotExact(node.name, f"it has {len(variables)} outputs")
+    site = Site(
+        name=node.name,
+        call=call,
+        structs=parse_structs(node.get_attr("config_cpp", "") or ""),
+        sources=tuple(tensors[name] for name in call.arguments if name in tensors),
+        output=_tensor(variables[0], types, node.name),
+        weights={weight.name: stored(weight, types, node.name) for weight in node.get_weights()},
+        types=types,
+    )
+    try:
+        return translation(site)
+    except (KeyError, IndexError, ValueError) as error:
+        if isinstance(error, NotExact):
+            raise
+        raise NotExact(node.name, f"nnet::{call.function} was not understood: {error!r}") from error
+
+
+def _tensor(variable: Any, types: Types, layer: str) -> Tensor:
+    return Tensor(variable.name, tuple(int(size) for size in variable.shape), types.format(variable.type.name, layer))
