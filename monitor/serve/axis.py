@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -69,10 +70,18 @@ def decades(low: float, high: float) -> tuple[float, ...]:
 
 
 def number(value: float) -> str:
-    """Return `value` as people write it: `12 k`, `3 M`, `0.5`."""
+    """Return `value` with three digits as people write it: `12 k`, `3 M`, `0.00308`."""
     size = abs(value)
+    if not math.isfinite(value):
+        return "not known"
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if size >= limit:
-            return f"{value / limit:.4g}\N{NARROW NO-BREAK SPACE}{letter}".replace("-", "\N{MINUS SIGN}")
-    text = f"{value:.3g}" if size < 1e-3 or size >= 1 else f"{value:.3f}".rstrip("0").rstrip(".")
-    return text.replace("-", "\N{MINUS SIGN}") if value else "0"
+            return _signed(f"{value / limit:.4g}\N{NARROW NO-BREAK SPACE}{letter}")
+    if 0 < size < 1e-4:
+        digits, _, power = f"{value:.1e}".partition("e")
+        return _signed(f"{digits}\N{MULTIPLICATION SIGN}10") + str(int(power)).translate(RAISED)
+    return _signed(f"{value:.3g}" if value else "0")
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}")

@@ -11,6 +11,7 @@ from monitor.serve.axis import Axis, Tick, counts, linear
 from monitor.serve.view import EtaPhiMap, Histogram, LevelPoint
 
 WIDTH, HEIGHT = 440.0, 220.0
+STRIP_WIDTH = 1_400.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 10.0, 10.0, 38.0
 FULL_PULL = 6.0
 
@@ -58,11 +59,11 @@ class StripFigure:
     line: float
     x: tuple[Tick, ...]
     y: tuple[Tick, ...]
-    width: float = 900.0
-    height: float = 130.0
+    width: float = STRIP_WIDTH
+    height: float = 122.0
     left: float = LEFT
-    right: float = 900.0 - RIGHT
-    bottom: float = 96.0
+    right: float = STRIP_WIDTH - RIGHT
+    bottom: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,13 @@ def _cells(shown: EtaPhiMap, *, x: Axis, y: Axis) -> tuple[Box, ...]:
             kind = "none" if pull is None else "low" if pull < 0 else "high"
             text = "no expectation" if pull is None else f"{pull:+.1f} sigma"
             box = _box(shown.eta_edges[i : i + 2], shown.phi_edges[j : j + 2], kind, text, x=x, y=y)
-            boxes.append(Box(*box, strength=round(min(abs(pull or 0.0) / FULL_PULL, 1.0), 2)))
+            boxes.append(Box(*box, strength=strength(pull)))
     return tuple(boxes)
+
+
+def strength(pull: float | None) -> float:
+    """Return how strongly a cell is drawn, 0..1: noise below one sigma not at all, so that a real hole stands out."""
+    return round(min(max(abs(pull or 0.0) - 1.0, 0.0) / (FULL_PULL - 1.0), 1.0), 2)
 
 
 def _place(where: Where, *, x: Axis, y: Axis) -> tuple[Box, ...]:

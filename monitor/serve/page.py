@@ -141,7 +141,7 @@ def questions(stream: StreamView, shown: Light) -> tuple[Question, ...]:
             else Level.UNKNOWN
             if unjudged
             else Level.OK,
-            unjudged or f"evidence {evidence.alarm:.2f} of the alarm line",
+            unjudged or f"evidence at {evidence.alarm:.2f} of the alarm line",
         ),
     )
 

@@ -95,7 +95,9 @@ def completeness(arrived: Completeness) -> str:
         share = 100.0 * arrived.received / arrived.declared if arrived.declared else 100.0
         text = f"{arrived.received:,} of {arrived.declared:,} declared events arrived ({share:.4g}{THIN}%)"
     if arrived.lost_batches:
-        text += f"; {arrived.lost_batches} batches are missing in the sequence"
+        text += (
+            f"; missing in the sequence: {arrived.lost_batches} {'batch' if arrived.lost_batches == 1 else 'batches'}"
+        )
     if arrived.missing_partitions:
         text += f"; nothing from partition {', '.join(map(str, arrived.missing_partitions))}"
     return text + "."

@@ -159,9 +159,16 @@ def history(level: Level, blame: Blame, *, since: int, alarm: float) -> tuple[Le
     points = []
     for ls in range(LS - 119, LS + 1):
         on = ls >= LS - since
-        grown = alarm * (ls - LS + since + 4) / (since + 4) if ls > LS - since - 4 else 0.15 + 0.1 * math.sin(ls / 3)
+        unjudged = on and math.isnan(alarm)
+        calm = 0.15 + 0.1 * math.sin(ls / 3)
+        rising = alarm * (ls - LS + since + 4) / (since + 4) if ls > LS - since - 4 and not math.isnan(alarm) else calm
         points.append(
-            LevelPoint(Lumisection(RUN, ls), level if on else Level.OK, blame if on else Blame.NONE, max(0.02, grown))
+            LevelPoint(
+                Lumisection(RUN, ls),
+                level if on else Level.OK,
+                blame if on else Blame.NONE,
+                math.nan if unjudged else max(0.02, rising),
+            )
         )
     return tuple(points)
 
