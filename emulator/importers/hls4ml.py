@@ -121,7 +121,7 @@ def _translated(node: Any, call: Call, *, tensors: Mapping[str, Tensor], types: 
     translation = TRANSLATIONS.get(call.function)
     if translation is None:
         raise NotExact(node.name, f"nnet::{call.function} has no translation")
-    variables = node.get_variables()
+    variables = list(node.get_variables())
     if len(variables) != 1:
         raise NotExact(node.name, f"it has {len(variables)} outputs")
     site = Site(
