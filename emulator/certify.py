@@ -26,13 +26,14 @@ from emulator.layout import Layout
 from emulator.model import Engine
 
 EVENTS = 20_000
+SEED = 1
 _GOLDEN = 256  # of random inputs, and again of directed ones
 _BLOCK = 65_536
 _LOG = logging.getLogger(__name__)
 
 
 class NotCertified(RuntimeError):
-    """The model could not be made into a card; the message says why."""
+    """The integer program is not exact and an exact one was asked for; the message says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,15 @@ def import_hls4ml(
     threshold: int | None = None,
     layout: Layout | None = None,
     events: int = EVENTS,
-    seed: int = 1,
     exact: bool = False,
+    conversion: Mapping[str, Any] | None = None,
 ) -> Card:
     """Make a card of a network that hls4ml can convert, prove it against hls4ml's C++, and write it to `out/label`.
 
     Parameters
     ----------
     source
-        An hls4ml ModelGraph, or the path of a project directory or model file that `emulator.importers` reads.
+        An hls4ml ModelGraph, or a path: `.fml`, `.onnx`, Keras `.json`, or an hls4ml project directory.
     label
         What people call the model; the name of the card's directory.
     threshold
@@ -70,15 +71,17 @@ def import_hls4ml(
         Which input is which physics object; its width must be the model's.
     events
         Random inputs to compare; directed inputs come on top.
-    seed
-        Of the inputs; it is written into the certificate.
     exact
         True: raise `NotCertified` rather than write a card that csim answers for.
+    conversion
+        For Keras and ONNX files: `weights`, `hls_config`, `backend` of `emulator.graph_source.read_graph`.
 
     Raises
     ------
+    UnreadableModel, Unwritable
+        hls4ml cannot convert the model, or not write C++ that takes raw integers.
     NotCertified
-        hls4ml cannot express or write the model, or `exact` and the integer program is not exact.
+        `exact`, and the integer program is not.
     NotCompiled
         No C++ compiler, or it refuses the model.
     FileExistsError
@@ -87,15 +90,16 @@ def import_hls4ml(
     if not LABEL.fullmatch(label):
         raise ValueError(f"label {label!r} is not a name: use up to 64 of A-Z a-z 0-9 _ . -")
     # hls4ml is an extra: whoever only runs cards need not have it.
-    importers = importlib.import_module("emulator.importers.hls4ml")
-    graph = importers.read_graph(source)
+    importer = importlib.import_module("emulator.importers.hls4ml")
+    reader = importlib.import_module("emulator.graph_source")
+    graph = reader.read_graph(source, **(conversion or {}))
     sources = needed_sources(write_sources(graph))
-    program, reason = _program(importers, graph)
+    program, reason = _program(importer, graph)
     with contextlib.closing(CsimEngine(sources)) as csim:
         _check_layout(layout, csim)
         comparison = Comparison(random=0, directed=0, mismatches=0)
         if program is not None:
-            comparison = compare(program, csim, events=events, seed=seed)
+            comparison = compare(program, csim, events=events)
             if comparison.mismatches:
                 reason = f"gemm differs from csim on {comparison.mismatches} inputs; {comparison.first}"
                 program, comparison = None, Comparison(random=0, directed=0, mismatches=0)
@@ -110,17 +114,17 @@ def import_hls4ml(
             inputs=csim.inputs if program is None else program.inputs,
             outputs=csim.outputs if program is None else program.output_tensors,
             threshold=threshold,
-            certificate=_certificate(graph, comparison, exact=program is not None, seed=seed),
+            certificate=_certificate(graph, comparison, exact=program is not None),
             falls_to=reason,
             provenance=_provenance(graph, source),
             path=Path(out) / label,
         )
-        golden = _golden(program, csim, seed=seed)
+        golden = _golden(program, csim)
     write(Contents(card=card, program=program, golden=golden, sources=sources))
     return card
 
 
-def compare(program: Program, reference: Engine, *, events: int = EVENTS, seed: int = 1) -> Comparison:
+def compare(program: Program, reference: Engine, *, events: int = EVENTS, seed: int = SEED) -> Comparison:
     """Run the integer program and the reference on `events` random inputs and on directed ones."""
     low, high = raw_bounds(program.inputs)
     engine = GemmEngine(program)
@@ -147,9 +151,9 @@ def _differences(engine: Engine, reference: Engine, raw: Raw) -> tuple[int, str 
     )
 
 
-def _golden(program: Program | None, csim: CsimEngine, *, seed: int) -> Golden:
+def _golden(program: Program | None, csim: CsimEngine) -> Golden:
     low, high = raw_bounds(csim.inputs)
-    rng = np.random.default_rng([seed, 2])
+    rng = np.random.default_rng([SEED, 2])
     if program is None:
         directed = corners(low, high)
     else:
@@ -159,9 +163,9 @@ def _golden(program: Program | None, csim: CsimEngine, *, seed: int) -> Golden:
     return Golden(inputs=inputs, scores=csim.score(inputs))
 
 
-def _program(importers: Any, graph: Any) -> tuple[Program | None, str | None]:
+def _program(importer: Any, graph: Any) -> tuple[Program | None, str | None]:
     try:
-        program = importers.read_program(graph)
+        program = importer.import_graph(graph)
         GemmEngine(program)
     except NotExact as error:
         return None, str(error)
@@ -174,7 +178,7 @@ def _check_layout(layout: Layout | None, csim: CsimEngine) -> None:
         raise ValueError(f"the layout has {layout.width} inputs, the model {inputs}: they must be the same")
 
 
-def _certificate(graph: Any, comparison: Comparison, *, exact: bool, seed: int) -> Certificate:
+def _certificate(graph: Any, comparison: Comparison, *, exact: bool) -> Certificate:
     config, tool = graph.config, compiler()
     return Certificate(
         reference=f"hls4ml {importlib.metadata.version('hls4ml')} csim",
@@ -185,7 +189,7 @@ def _certificate(graph: Any, comparison: Comparison, *, exact: bool, seed: int) 
         random=comparison.random,
         directed=comparison.directed,
         mismatches=comparison.mismatches,
-        seed=seed,
+        seed=SEED,
     )
 
 

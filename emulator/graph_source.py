@@ -1,0 +1,90 @@
+"""From whatever a person has of a network to an hls4ml ModelGraph. Needs the `models` extra."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import hls4ml
+
+from emulator.importers.files import read_keras, read_onnx
+
+_PROJECT = "hls4ml_config.yml"
+
+
+class UnreadableModel(ValueError):
+    """What was given is not a model that can be read; the message says what is."""
+
+
+def read_graph(
+    source: Any,
+    *,
+    weights: Path | None = None,
+    hls_config: Mapping[str, Any] | None = None,
+    backend: str = "Vivado",
+) -> Any:
+    """Return the ModelGraph of `source`.
+
+    Parameters
+    ----------
+    source
+        A ModelGraph; a `.fml` file that `ModelGraph.save` wrote; an hls4ml project directory whose configuration names
+        its model file; an `.onnx` file; a Keras `.json` file with its weights beside it (`NAME_weights.h5`) or in
+        `weights`.
+    hls_config, backend
+        How hls4ml converts an `.onnx` or `.json` file. The other sources bring their own.
+
+    Raises
+    ------
+    UnreadableModel
+        It is none of these, or hls4ml cannot convert it.
+    """
+    if isinstance(source, hls4ml.model.ModelGraph):
+        return source
+    if not isinstance(source, str | Path):
+        raise UnreadableModel(f"{type(source).__name__} is neither an hls4ml ModelGraph nor a path")
+    path = Path(source)
+    try:
+        # hls4ml tells its progress on stdout.
+        with contextlib.redirect_stdout(io.StringIO()):
+            return _converted(path, weights=weights, hls_config=hls_config, backend=backend)
+    except UnreadableModel:
+        raise
+    except Exception as error:  # hls4ml raises bare Exception and AssertionError for a layer that it does not know
+        raise UnreadableModel(f"hls4ml cannot convert {path}: {str(error) or type(error).__name__}") from error
+
+
+def _converted(path: Path, *, weights: Path | None, hls_config: Mapping[str, Any] | None, backend: str) -> Any:
+    if path.is_dir():
+        return _project(path)
+    match path.suffix:
+        case ".fml":
+            return hls4ml.converters.deserialize_model(path)
+        case ".onnx":
+            return read_onnx(path, hls_config=hls_config, backend=backend)
+        case ".json":
+            beside = weights or path.with_name(f"{path.stem}_weights.h5")
+            return read_keras(path, beside, hls_config=hls_config, backend=backend)
+    raise UnreadableModel(f"{path} is not an .fml, .onnx or .json file, nor a project directory")
+
+
+def _project(path: Path) -> Any:
+    file = path / _PROJECT
+    remedy = "save the ModelGraph with `graph.save('model.fml')` and import that file"
+    if not file.is_file():
+        raise UnreadableModel(f"{path} is not an hls4ml project, it has no {_PROJECT}: {remedy}")
+    try:
+        config = hls4ml.converters.parse_yaml_config(str(file))
+    except ImportError as error:
+        raise UnreadableModel(f"{file} refers to a Keras model, and Keras is not installed: {remedy}") from error
+    for key in ("KerasJson", "KerasH5", "OnnxModel"):
+        if key in config:
+            config[key] = str(path / config[key])
+    if "KerasJson" in config:
+        return hls4ml.converters.keras_v2_to_hls(config)
+    if isinstance(config.get("OnnxModel"), str):
+        return hls4ml.converters.onnx_to_hls(config)
+    raise UnreadableModel(f"{file} does not name the file of its model: {remedy}")
