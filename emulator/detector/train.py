@@ -78,9 +78,9 @@ def build(label: str, *, seed: int, out: Path) -> emulator.Card:
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         graph = to_hls4ml(encoder, version.formats, directory)
-        draft = emulator.import_hls4ml(graph, label=label, out=directory / "draft", layout=L1_LAYOUT)
+        draft = emulator.import_hls4ml(graph, label=label, out=directory / "draft", layout=L1_LAYOUT, events=1000)
         threshold = _threshold(draft, seed=seed)
-        return emulator.import_hls4ml(graph, label=label, out=out, layout=L1_LAYOUT, threshold=threshold)
+        return emulator.import_hls4ml(graph, label=label, out=out, layout=L1_LAYOUT, threshold=threshold, exact=True)
 
 
 def _threshold(card: emulator.Card, *, seed: int) -> int:
