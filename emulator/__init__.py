@@ -6,7 +6,7 @@
 """
 
 from emulator.card import BrokenCard, Card, Certificate
-from emulator.certify import NotCertified, import_hls4ml
+from emulator.certify import Comparison, NotCertified, import_hls4ml, verify
 from emulator.engines.csim import NotCompiled
 from emulator.formats import Format
 from emulator.layout import Axis, Layout, ObjectGroup
@@ -19,6 +19,7 @@ __all__ = [
     "BrokenCard",
     "Card",
     "Certificate",
+    "Comparison",
     "EngineUnavailable",
     "Format",
     "Layout",
@@ -32,4 +33,5 @@ __all__ = [
     "WorkerHung",
     "import_hls4ml",
     "load",
+    "verify",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from emulator.card import Card, Certificate, digest_of, raw_bounds
-from emulator.card_files import LABEL, Contents, Golden, write
+from emulator.card_files import LABEL, Contents, Golden, read, write
 from emulator.directed import corners, directed_inputs, random_inputs
 from emulator.engines.csim import CsimEngine, compiler, needed_sources
 from emulator.engines.csim_sources import write_sources
@@ -122,6 +122,21 @@ def import_hls4ml(
         golden = _golden(program, csim)
     write(Contents(card=card, program=program, golden=golden, sources=sources))
     return card
+
+
+def verify(path: str | Path, *, events: int = EVENTS, seed: int = SEED) -> Comparison:
+    """Prove a card again, with the C++ that it carries: needs a compiler, but no hls4ml.
+
+    Raises `BrokenCard` or `NotCompiled`, and `NotCertified` for a card without an integer program, where csim could
+    only be compared with itself.
+    """
+    contents = read(Path(path))
+    if contents.program is None:
+        raise NotCertified(
+            f"{contents.card.label!r} runs on csim itself ({contents.card.falls_to}): nothing to compare"
+        )
+    with contextlib.closing(CsimEngine(contents.sources)) as csim:
+        return compare(contents.program, csim, events=events, seed=seed)
 
 
 def compare(program: Program, reference: Engine, *, events: int = EVENTS, seed: int = SEED) -> Comparison:
