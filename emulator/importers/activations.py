@@ -107,7 +107,7 @@ def _curve(site: Site, function: str) -> Curve:
 def hard(site: Site) -> Layer:
     """nnet::hard_sigmoid, hard_tanh."""
     constants = site.config.constants
-    slope, shift = (site.types.format(site.config.types[name], site.name) for name in ("slope_t", "shift_t"))
+    slope, shift = site.format("slope"), site.format("shift")
     return Hard(
         name=site.name,
         sources=site.reads,

@@ -14,6 +14,7 @@ _CALL = re.compile(r"nnet::(\w+)<(.*?)>\((.*)\);")
 _STRUCT = re.compile(r"struct (\w+)[^{;]*\{(.*?)\n\};", re.DOTALL)
 _CONSTANT = re.compile(r"static const(?:expr)? [\w:]+ (\w+) =\s*([^;]+);")
 _TYPE = re.compile(r"typedef ([^;]+) (\w+);")
+_MEMBER = re.compile(r"static const ([\w:<>, ]+) (\w+);")
 _ALIAS = re.compile(r"using (\w+) = ([^;]+);")
 _OUTSIDE = re.compile(r"const [^;=]* (\w+)::(\w+) = ([^;{]+);")
 _ARRAY = re.compile(r"(\w+)\[\d+\] = \{([^}]*)\};")
@@ -30,7 +31,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """A configuration struct: `constants` as spelled, `types` from typedef, `aliases` from using."""
+    """A configuration struct: `constants` as spelled, `types` from typedef and of members, `aliases` from using."""
 
     constants: Mapping[str, str]
     types: Mapping[str, str]
@@ -60,7 +61,7 @@ def parse_structs(text: str) -> dict[str, Struct]:
         constants = {key: value.strip() for key, value in _CONSTANT.findall(body)}
         constants |= {key: value.strip() for owner, key, value in _OUTSIDE.findall(text) if owner == name}
         constants |= {key.removeprefix(f"{name}_"): value for key, value in _ARRAY.findall(text)}
-        types = {key: value.strip() for value, key in _TYPE.findall(body)}
+        types = {key: value.strip() for value, key in (*_TYPE.findall(body), *_MEMBER.findall(body))}
         structs[name] = Struct(constants, types, dict(_ALIAS.findall(body)))
     return structs
 
