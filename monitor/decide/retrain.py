@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from monitor.decide.blame import is_local
+from monitor.decide.case import Case, Rules
+from monitor.decide.numbers import finite, shift_numbers
+from monitor.decide.standing import Episode
+from monitor.decide.verdict import Verdict, identify
 from monitor.trigger.lumisection import Lumisection
 
 SCHEMA = "retrain/1"
@@ -68,3 +73,57 @@ class Request:
     digest: str
     lumisection: Lumisection
     dossier: Mapping[str, Any]
+
+
+def propose(episode: Episode, case: Case, *, verdict: Verdict, rules: Rules) -> Request | None:
+    """Return a request where conditions have moved for good and the model feels it, once per episode.
+
+    A fault with a place in eta or phi is repaired or masked; a model trained on it would learn the fault. Agreement,
+    identity and stream never lead here: `judge` asks only while conditions are to blame.
+    """
+    if episode.requested or episode.over < rules.persistent_after or is_local(episode.where):
+        return None
+    if not (rate_moved(case, rules) or len(case.evidence.shifts) >= rules.broad):
+        return None
+    ls = case.evidence.lumisection
+    request = identify(SCHEMA, verdict.stream, verdict.digest or verdict.model, *episode.first)
+    return Request(
+        request, verdict.stream, verdict.model, verdict.digest, ls, _dossier(request, episode, case, verdict)
+    )
+
+
+def rate_moved(case: Case, rules: Rules) -> bool:
+    """Say whether the accept rate is visibly off what the reference expects at this pile-up."""
+    accept = case.evidence.accept
+    if accept is None or not accept.expected > 0:
+        return False
+    off = abs(accept.observed - accept.expected)
+    return off >= rules.rate_change * accept.expected and off >= rules.rate_sigmas * accept.sigma
+
+
+def _dossier(request: str, episode: Episode, case: Case, verdict: Verdict) -> dict[str, Any]:
+    accept, shifts = case.evidence.accept, case.evidence.shifts
+    since, ls = episode.since, case.evidence.lumisection
+    effect = None
+    if accept is not None:
+        ratio = accept.observed / accept.expected if accept.expected > 0 else float("nan")
+        effect = {"observed": finite(accept.observed), "expected": finite(accept.expected), "ratio": finite(ratio)}
+    return {
+        "schema": SCHEMA,
+        "id": request,
+        "stream": verdict.stream,
+        "model": verdict.model,
+        "digest": verdict.digest,
+        "verdict": verdict.id,
+        "run": ls.run,
+        "ls": ls.ls,
+        "blame": verdict.blame.value,
+        "since": {"run": since.run, "ls": since.ls},
+        "what": [shift.quantity for shift in shifts],
+        "moved": [shift_numbers(shift) for shift in shifts],
+        "accept_rate": effect,
+        "train_on": {"from": {"run": since.run, "ls": since.ls}, "to": {"run": ls.run, "ls": ls.ls}, "growing": True},
+        "reference": case.evidence.reference,
+        "state": State.PROPOSED.value,
+        **case.dossier,
+    }

@@ -67,9 +67,7 @@ class PartitionClosed:
                 stream=names["stream"],
                 lumisection=Lumisection(run, ls),
                 partition=names["partition"],
-                summaries=tuple(
-                    Summary.from_bytes(bodies[f"{i:03}"].tobytes()) for i in range(names["summaries"])
-                ),
+                summaries=tuple(Summary.from_bytes(bodies[f"{i:03}"].tobytes()) for i in range(names["summaries"])),
                 declared=names["declared"],
                 received=names["received"],
                 lost_batches=names["lost_batches"],

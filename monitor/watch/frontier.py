@@ -50,10 +50,13 @@ class Frontier:
         The first record that was never looked at. What lies between is added up again, but never reported again.
     refused
         Half-open offset ranges between the two that were rejected then, and are skipped in silence.
+    clock
+        The newest record time believed, seconds since the epoch.
     """
 
     resume: int
     next: int
+    clock: float = 0.0
     producers: Mapping[str, Producer] = field(default_factory=dict)
     streams: Mapping[str, StreamMark] = field(default_factory=dict)
     refused: tuple[tuple[int, int], ...] = ()
@@ -63,6 +66,7 @@ class Frontier:
         return {
             "resume": self.resume,
             "next": self.next,
+            "clock": self.clock,
             "producers": {name: [p.sequence, p.run, p.ls, p.orbit] for name, p in self.producers.items()},
             "streams": {name: _mark_to_json(mark) for name, mark in self.streams.items()},
             "refused": [list(each) for each in self.refused],
@@ -75,6 +79,7 @@ class Frontier:
             return cls(
                 resume=int(value["resume"]),
                 next=int(value["next"]),
+                clock=float(value["clock"]),
                 producers={name: Producer(*numbers) for name, numbers in value["producers"].items()},
                 streams={name: _mark_from_json(mark) for name, mark in value["streams"].items()},
                 refused=tuple((int(start), int(stop)) for start, stop in value["refused"]),

@@ -35,6 +35,8 @@ class Judged:
         Records of the stream rejected since the previous lumisection, by reason; counted with the first epoch only.
     at
         When it was judged, seconds since the epoch.
+    silent
+        True where it was not a lumisection that led here, but that none came: `lumisection` is the newest one known.
     """
 
     stream: str
@@ -47,3 +49,4 @@ class Judged:
     capsules: tuple[Capsule, ...] = ()
     retrain: Request | None = None
     rejected: Mapping[str, int] = field(default_factory=dict)
+    silent: bool = False
