@@ -1,0 +1,84 @@
+"""Summary -> a vector of named scalar quantities: what drift is judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.observe.events import event_sections
+from monitor.observe.maps import map_sections
+from monitor.observe.objects import object_sections
+from monitor.observe.section import Floats, Region, Section
+from monitor.observe.shape import Shape
+from monitor.observe.summary import Summary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalogue:
+    """All quantities of a shape, in the order of every vector that is about them.
+
+    Attributes
+    ----------
+    names, regions
+        (q,)
+    family : int64 (q,)
+        Index into `families`.
+    counted : bool (q,)
+        True for counts with exposure, False for means.
+    """
+
+    families: tuple[str, ...]
+    names: tuple[str, ...]
+    regions: tuple[Region, ...]
+    family: NDArray[np.int64]
+    counted: NDArray[np.bool_]
+    sections: tuple[Section, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantities:
+    """What one lumisection measured, float64 (q,) each; an exposure of 0 means: not measured here.
+
+    `spread` is the variance of a single entry, for means; the statistical variance of a mean is spread / exposure.
+    """
+
+    value: Floats
+    exposure: Floats
+    spread: Floats
+
+
+def assemble(sections: tuple[Section, ...]) -> Catalogue:
+    """Return the catalogue of `sections`, in their order."""
+    families = tuple(dict.fromkeys(section.family for section in sections))
+    sizes = [len(section.names) for section in sections]
+    return Catalogue(
+        families=families,
+        names=tuple(name for section in sections for name in section.names),
+        regions=tuple(region for section in sections for region in section.regions),
+        family=np.repeat([families.index(section.family) for section in sections], sizes),
+        counted=np.repeat([section.counted for section in sections], sizes),
+        sections=sections,
+    )
+
+
+@lru_cache(maxsize=64)
+def catalogue(shape: Shape) -> Catalogue:
+    """Return the quantities of `shape`.
+
+    Remembered, because it is asked for in every lumisection and takes longer to build than to use; shapes are
+    immutable.
+    """
+    return assemble((*event_sections(shape), *object_sections(shape), *map_sections(shape)))
+
+
+def measure(summary: Summary) -> Quantities:
+    """Return the value, exposure and spread of every quantity of `catalogue(summary.shape)`."""
+    parts = [section.measure(summary) for section in catalogue(summary.shape).sections]
+    value, exposure, spread = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Quantities(value, exposure, spread)

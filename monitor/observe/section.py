@@ -1,0 +1,45 @@
+"""A family of quantities that are measured together, and where in the detector each of them looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.observe.summary import Summary
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Measured = tuple[Floats, Floats, Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Where a quantity looks: object group, and half-open intervals of eta and phi (rad); None is everywhere."""
+
+    object: str | None = None
+    eta: tuple[float, float] | None = None
+    phi: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Section:
+    """Quantities of one family that are measured together.
+
+    `measure` returns (value, exposure, spread), each (q,): for counts the count, the events it was counted in, and
+    nothing (0); for means the mean, the number of entries, and the variance of one entry.
+    """
+
+    family: str
+    counted: bool
+    names: tuple[str, ...]
+    regions: tuple[Region, ...]
+    measure: Callable[[Summary], Measured]
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.regions):
+            raise ValueError(
+                f"family {self.family!r} names {len(self.names)} quantities in {len(self.regions)} regions"
+            )

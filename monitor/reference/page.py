@@ -1,0 +1,244 @@
+"""What is normal for one stream, model, menu and prescale column: a page of the Book."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.observe.quantities import catalogue
+from monitor.observe.shape import Shape
+from monitor.observe.summary import Summary
+from monitor.reference.fit import Curves, basis, predictive
+from monitor.trigger.header import Epoch
+from monitor.trigger.pack import Unreadable, pack, unpack
+
+Floats = NDArray[np.float64]
+
+FEWEST_EVENTS = 50
+MARGIN = 0.1
+"""Share of the learnt pile-up range that a page may be read beyond it: its own error grows there."""
+WIDTHS = 4.0
+"""A shift is benign up to this many standard deviations of the wobble between reference fills."""
+DISPLAYED = ("score", "inputs", "maps")
+
+
+class Span(NamedTuple):
+    """Consecutive lumisections of one run that a page was learnt from."""
+
+    run: int
+    first: int
+    last: int
+    lumisections: int
+
+
+class PageKey(NamedTuple):
+    """What a page is about."""
+
+    stream: str
+    digest: str
+    menu: str
+    prescale_column: str
+
+    @classmethod
+    def of(cls, stream: str, epoch: Epoch) -> PageKey:
+        """Return the key of the page for an epoch; firmware changes do not change what is normal."""
+        return cls(stream, epoch.digest or f"label:{epoch.model}", epoch.menu, epoch.prescale_column)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expectation:
+    """What a page expects at one pile-up; float64 (q,) each.
+
+    Attributes
+    ----------
+    centre
+        Rate per unit of exposure for counts, value for means.
+    tolerance
+        Benign shift: a share of the rate for counts, in the quantity's unit for means.
+    noise
+        Variance over the textbook one (Poisson; spread / exposure).
+    spread
+        Variance of one entry, for means.
+    """
+
+    centre: Floats
+    tolerance: Floats
+    noise: Floats
+    spread: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """Curves over pile-up for every quantity of `shape`, with their noise and their benign wobble.
+
+    Attributes
+    ----------
+    key, shape
+        What the page is about; which quantities (see `observe.quantities.catalogue`).
+    spans
+        The lumisections it was learnt from.
+    low, high
+        Learnt range of pile-up; NaN where it was unknown, then every pile-up is judged alike.
+    live : bool (q,)
+        Quantities with enough entries to be judged.
+    curves
+        ln(rate) for counts, the value for means, over pile-up scaled to [-1, 1].
+    noise : float64 (q,)
+        Variance between neighbouring lumisections over the textbook one.
+    wobble : float64 (q,)
+        Standard deviation between reference fills beyond noise: a share of the rate for counts, in units of
+        sqrt(spread) for means.
+    spread : float64 (q,)
+        Variance of a single entry, for means.
+    exposure : float64 (q,)
+        Mean exposure of a learnt lumisection.
+    displayed
+        Counts per bin of pile-up (p, …) of the histograms in `DISPLAYED`; `events` (p,) and `pileup` (p,) beside them.
+    id
+        Digest of all of the above.
+    """
+
+    key: PageKey
+    shape: Shape
+    spans: tuple[Span, ...]
+    low: float
+    high: float
+    live: NDArray[np.bool_]
+    curves: Curves
+    noise: Floats
+    wobble: Floats
+    spread: Floats
+    exposure: Floats
+    displayed: Mapping[str, NDArray[Any]]
+    id: str = ""
+
+    @property
+    def fills(self) -> int:
+        """Number of runs that it was learnt from."""
+        return len({span.run for span in self.spans})
+
+    @property
+    def lumisections(self) -> int:
+        """Number of lumisections that it was learnt from."""
+        return sum(span.lumisections for span in self.spans)
+
+    def unjudged(self, summary: Summary) -> str | None:
+        """Say why this page cannot judge `summary`, or None if it can."""
+        if summary.shape != self.shape:
+            return "the reference was learnt with another input layout or threshold"
+        if summary.events < FEWEST_EVENTS:
+            return f"{summary.events} events are too few to judge"
+        pileup, reach = summary.pileup, MARGIN * (self.high - self.low) + 0.5
+        if np.isfinite(pileup) and not np.isnan(self.low) and not self.low - reach <= pileup <= self.high + reach:
+            return f"pile-up {pileup:.1f} is outside the learnt {self.low:.1f} to {self.high:.1f}"
+        return None
+
+    def expect(self, pileup: float) -> Expectation:
+        """Return what is expected at `pileup`.
+
+        NaN (the luminometer is silent) gives the middle of everything learnt, and tolerances that cover all of it.
+        """
+        counted = catalogue(self.shape).counted
+        if np.isfinite(pileup) or np.isnan(self.low):
+            return self._at(np.asarray([pileup]), counted)
+        return self._at(np.linspace(self.low, self.high, 9), counted)
+
+    def _at(self, pileups: Floats, counted: NDArray[np.bool_]) -> Expectation:
+        link, variance = predictive(self.curves, basis(self.scaled(pileups)))
+        value = np.where(counted, np.exp(np.minimum(link, 50.0)), link)
+        low, high = value.min(axis=0), value.max(axis=0)
+        centre = np.where(counted, np.sqrt(low * high), (low + high) / 2)
+        half = np.where(counted, high / np.maximum(centre, 1e-300) - 1.0, high - centre)
+        unit = np.where(counted, 1.0, np.sqrt(self.spread))
+        error = np.where(counted, self.noise, self.noise * self.spread) * variance.max(axis=0)
+        drift = self.widths * np.sqrt((self.wobble * unit) ** 2 * (1.0 + 1.0 / self.fills) + error)
+        return Expectation(centre, half + drift, self.noise, self.spread)
+
+    @property
+    def widths(self) -> float:
+        """How many standard deviations of the wobble are benign: more where few fills have told its size."""
+        return WIDTHS * (1.0 + 1.0 / self.fills)
+
+    def scaled(self, pileups: Floats) -> Floats:
+        """Return pile-up scaled to [-1, 1] over the learnt range, 0 where either is unknown."""
+        half = (self.high - self.low) / 2
+        if not half > 0:
+            return np.zeros_like(pileups)
+        return np.nan_to_num((pileups - (self.low + self.high) / 2) / half)
+
+    def histograms(self, summary: Summary) -> dict[str, Floats]:
+        """Return the expected `score`, `inputs` and `maps` for as many events at the same pile-up.
+
+        Interpolated between the two nearest bins of pile-up.
+        """
+        events, pileup = self.displayed["events"], self.displayed["pileup"]
+        place = np.interp(summary.pileup, pileup, np.arange(len(pileup))) if np.isfinite(summary.pileup) else np.nan
+        if np.isnan(place) or np.isnan(self.low):
+            weights = np.full(len(events), summary.events / max(events.sum(), 1))
+        else:
+            share = np.maximum(1.0 - np.abs(np.arange(len(events)) - place), 0.0)
+            weights = summary.events * share / np.maximum(events, 1)
+        return {name: np.tensordot(weights, self.displayed[name], axes=1) for name in DISPLAYED}
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes."""
+        return pack(*_content(self))
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Page:
+        """Read what `to_bytes` wrote; raises `Unreadable`."""
+        names, arrays = unpack(content)
+        try:
+            page = cls(
+                key=PageKey(*names["key"]),
+                shape=Shape.from_json(names["shape"]),
+                spans=tuple(Span(*span) for span in names["spans"]),
+                low=float("nan") if names["low"] is None else names["low"],
+                high=float("nan") if names["high"] is None else names["high"],
+                live=arrays["live"].astype(np.bool_),
+                curves=Curves(arrays["coefficients"], arrays["covariance"]),
+                noise=arrays["noise"],
+                wobble=arrays["wobble"],
+                spread=arrays["spread"],
+                exposure=arrays["exposure"],
+                displayed={key[10:]: value for key, value in arrays.items() if key.startswith("displayed.")},
+                id=identity(content),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unreadable(f"{len(content)} bytes are packed, but are not a page of a Book: {error}") from error
+        if len(page.live) != len(catalogue(page.shape)):
+            raise Unreadable(
+                f"page {page.id[:12]} holds {len(page.live)} quantities, this version measures "
+                f"{len(catalogue(page.shape))}: build the reference again"
+            )
+        return page
+
+
+def identity(content: bytes) -> str:
+    """Return the id of bytes: 32 hexadecimal digits of their SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _content(page: Page) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    names = {
+        "key": list(page.key),
+        "shape": page.shape.to_json(),
+        "spans": [list(span) for span in page.spans],
+        "low": None if np.isnan(page.low) else page.low,
+        "high": None if np.isnan(page.high) else page.high,
+    }
+    arrays: dict[str, NDArray[Any]] = {
+        "live": page.live.astype(np.uint8),
+        "coefficients": page.curves.coefficients,
+        "covariance": page.curves.covariance,
+        "noise": page.noise,
+        "wobble": page.wobble,
+        "spread": page.spread,
+        "exposure": page.exposure,
+    }
+    return names, {**arrays, **{f"displayed.{name}": values for name, values in page.displayed.items()}}
