@@ -41,8 +41,10 @@ class Places:
 
     def draw(self, chance: np.random.Generator, shape: tuple[int, int]) -> tuple[Integers, Integers]:
         """Return raw (eta, phi) of `shape`."""
-        eta, phi = chance.integers(0, _TABLE, (2, *shape), dtype=np.uint16)
-        return self.eta[eta], self.phi[phi]
+        n = shape[0] * shape[1]
+        # Four uint16 from one uint64: three times as fast as drawing them one by one.
+        places = chance.integers(0, 2**64, -(-2 * n // 4), dtype=np.uint64).view(np.uint16)
+        return self.eta.take(places[:n]).reshape(shape), self.phi.take(places[n : 2 * n]).reshape(shape)
 
 
 class Response:
@@ -98,9 +100,10 @@ class Response:
 
 def _spectrum(chance: np.random.Generator, mean: Floats, *, slope: Floats, lowest: float, count: int) -> Floats:
     """Return pt (n, count) in GeV, hardest first, of an exponential spectrum: `mean` objects above `lowest`."""
-    arrivals = np.cumsum(_exponential(chance, (len(mean), count)), axis=1)
-    height = np.log(mean[:, None] / arrivals)
-    return np.where(height > 0, np.float32(lowest) + slope[:, None] * height, 0).astype(np.float32)
+    arrivals = np.cumsum(_exponential(chance, (count, len(mean))), axis=0)
+    height = np.log(mean / arrivals)
+    pt = np.where(height > 0, np.float32(lowest) + slope * height, 0)
+    return np.ascontiguousarray(pt.T, dtype=np.float32)
 
 
 def _hardest_scatter(chance: np.random.Generator, interactions: Floats) -> tuple[Candidates, Floats, Floats]:
