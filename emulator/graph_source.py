@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import hls4ml
 
 from emulator.importers.files import read_keras, read_onnx
 
+_LOG = logging.getLogger(__name__)
 _PROJECT = "hls4ml_config.yml"
 
 
@@ -48,13 +51,17 @@ def read_graph(
         raise UnreadableModel(f"{type(source).__name__} is neither an hls4ml ModelGraph nor a path")
     path = Path(source)
     try:
-        # hls4ml tells its progress on stdout.
-        with contextlib.redirect_stdout(io.StringIO()):
-            return _converted(path, weights=weights, hls_config=hls_config, backend=backend)
+        # hls4ml tells its progress on stdout, and its readers warn of old spellings in files that they understand.
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            graph = _converted(path, weights=weights, hls_config=hls_config, backend=backend)
     except UnreadableModel:
         raise
     except Exception as error:  # hls4ml raises bare Exception and AssertionError for a layer that it does not know
         raise UnreadableModel(f"hls4ml cannot convert {path}: {str(error) or type(error).__name__}") from error
+    for warning in told:
+        _LOG.info("%s: %s", path, warning.message)
+    return graph
 
 
 def _converted(path: Path, *, weights: Path | None, hls_config: Mapping[str, Any] | None, backend: str) -> Any:
