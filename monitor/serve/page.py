@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from monitor.decide.verdict import Blame, Level
-from monitor.drift.evidence import Where
+from monitor.drift.evidence import Agreement, Where
 from monitor.serve import figure, words
 from monitor.serve.axis import number
 from monitor.serve.light import Light, healthy, light, stale
@@ -121,20 +121,19 @@ def questions(stream: StreamView, shown: Light) -> tuple[Question, ...]:
     if evidence is None or stream.verdict is None or stream.verdict.level is not shown.level:
         return tuple(Question(name, Level.UNKNOWN, "no answer") for name in ("Identity", "Agreement", "Conditions"))
     agreement = evidence.agreement
-    compared = agreement.compared > 0
     unjudged = words.unjudged(evidence)
     return (
-        _question(
+        Question(
             "Identity",
             shown.level if shown.blame is Blame.IDENTITY else Level.OK if stream.digest else Level.UNKNOWN,
             stream.digest[:19] + "…" if stream.digest else "the model's content is not known",
         ),
-        _question(
+        Question(
             "Agreement",
-            shown.level if shown.blame is Blame.FIRMWARE else Level.OK if compared else Level.UNKNOWN,
+            shown.level if shown.blame is Blame.FIRMWARE else _agrees(agreement),
             words.agreement_rate(agreement.compared, agreement.mismatched),
         ),
-        _question(
+        Question(
             "Conditions",
             shown.level
             if shown.blame in {Blame.DETECTOR, Blame.CONDITIONS}
@@ -146,8 +145,10 @@ def questions(stream: StreamView, shown: Light) -> tuple[Question, ...]:
     )
 
 
-def _question(name: str, state: Level, text: str) -> Question:
-    return Question(name, state, text)
+def _agrees(agreement: Agreement) -> Level:
+    if not agreement.compared:
+        return Level.UNKNOWN
+    return Level.ACT if agreement.ratio >= 1.0 else Level.OK
 
 
 def maps(stream: StreamView, place: Where) -> tuple[figure.MapFigure, ...]:

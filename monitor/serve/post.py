@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 TIMEOUT_SECONDS = 10.0
 MAX_ANSWER = 1024 * 1024
@@ -47,12 +48,10 @@ def send(
 ) -> bytes:
     """POST `body` to `url` (GET where it is None) and return the answer's body. Raises `Unsent`.
 
-    A password in `url` never appears in the error.
+    User and password in `url` become basic authentication and never appear in the error.
     """
     shown = shorn(url)
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise Unsent(f"{shown}: only http and https addresses can be sent to")
-    request = urllib.request.Request(url, data=body, headers=dict(headers))  # noqa: S310 - the scheme is checked above
+    request = _request(url, body, headers)
     try:
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=timeout) as answer:
             content: bytes = answer.read(MAX_ANSWER)
@@ -65,6 +64,20 @@ def send(
         raise Unsent(f"{shown}: {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         raise Unsent(f"{shown}: {str(error) or type(error).__name__}") from error
+
+
+def _request(url: str, body: bytes | None, headers: Mapping[str, str]) -> urllib.request.Request:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and parts.port != 0
+    except ValueError as error:
+        raise Unsent(f"{shorn(url)}: {error}") from error
+    if not known:
+        raise Unsent(f"{shorn(url)}: only http and https addresses can be sent to")
+    user, _, host = parts.netloc.rpartition("@")
+    secret = {"Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if user else {}
+    bare = urlunsplit(parts._replace(netloc=host))
+    return urllib.request.Request(bare, data=body, headers={**secret, **headers})  # noqa: S310 - checked above
 
 
 def shorn(url: str) -> str:

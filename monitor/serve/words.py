@@ -77,8 +77,8 @@ def why(stream: StreamView, shown: Light) -> str:
     evidence = stream.evidence
     if evidence is None or stream.verdict is None or shown.level is not stream.verdict.level:
         return ""
-    if shown.blame is Blame.FIRMWARE:
-        agreement = evidence.agreement
+    agreement = evidence.agreement
+    if shown.blame in {Blame.FIRMWARE, Blame.IDENTITY} and agreement.compared:
         return f"{agreement.mismatched:,} of {agreement.compared:,} compared scores differ in the latest lumisection."
     if shown.blame is Blame.STREAM:
         return completeness(evidence.completeness)

@@ -1,0 +1,248 @@
+"""The addresses of the contract, and how they answer what they were not asked for."""
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+from functools import partialmethod
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from monitor.serve.http import create
+from monitor.serve.view import RetrainState, RetrainView, Snapshot
+from tests.unit.serve import houses
+
+PAGE = "http://127.0.0.1"
+
+
+class Client:
+    """Speaks to the application without a socket."""
+
+    def __init__(self, app: ASGIApp, *, base_url: str = PAGE) -> None:
+        self._app = app
+        self._base_url = base_url
+
+    def request(self, method: str, path: str, **given: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url=self._base_url) as client:
+                return await client.request(method, path, **given)
+
+        return asyncio.run(ask())
+
+    get = partialmethod(request, "GET")
+    post = partialmethod(request, "POST")
+    delete = partialmethod(request, "DELETE")
+
+
+class Room:
+    """A client in front of a remembering house."""
+
+    def __init__(self, shown: Snapshot) -> None:
+        self.house = houses.Remembering(shown)
+        self.client = Client(create(self.house, clock=lambda: houses.NOW))
+
+    def say(self, path: str, **body: Any) -> httpx.Response:
+        return self.client.post(path, json=body)
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room(houses.named("detector"))
+
+
+def test_every_address_of_the_contract_answers(room: Room):
+    for path in ("status", "streams", "verdicts", "lumisections", "references", "models", "retrain"):
+        answer = room.client.get(f"/api/v1/{path}")
+        assert answer.status_code == 200, path
+        assert answer.headers["content-type"] == "application/json"
+    for path in ("/", "/metrics", "/-/healthy", "/-/ready", "/static/page.css", "/static/page.js", "/static/icon.svg"):
+        assert room.client.get(path).status_code == 200, path
+
+
+def test_status_says_in_one_look_how_every_stream_does(room: Room):
+    status = room.client.get("/api/v1/status").json()
+    assert status["streams"] == [
+        {
+            "name": houses.STREAM,
+            "level": "act",
+            "blame": "detector",
+            "reason": "The detector's inputs moved; hardware and emulation agree.",
+        }
+    ]
+    assert (status["stale"], status["ready"], status["problems"]) == (False, True, [])
+
+
+def test_streams_carry_verdict_evidence_and_histograms_as_plain_json():
+    room = Room(houses.named("unknown"))  # its evidence holds NaN, which JSON has no word for
+    answer = room.client.get("/api/v1/streams")
+    (stream,) = json.loads(answer.content, parse_constant=pytest.fail)["streams"]
+    assert stream["verdict"]["level"] == stream["light"]["level"] == "unknown"
+    assert stream["evidence"]["alarm"] is None
+    assert stream["evidence"]["lumisection"] == {"run": houses.RUN, "ls": houses.LS}
+    assert len(stream["score"]["edges"]) == len(stream["score"]["counts"]) + 1
+
+
+def test_limit_and_stream_reach_the_house(room: Room):
+    room.client.get("/api/v1/verdicts?limit=3&stream=jets")
+    room.client.get("/api/v1/lumisections")
+    assert room.house.asked == [(3, "jets"), (100, None)]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=-1", "limit=²", "stream=a%20b", "page=2"])
+def test_a_bad_query_is_explained(room: Room, query: str):
+    answer = room.client.get(f"/api/v1/verdicts?{query}")
+    assert answer.status_code == 400
+    assert query.partition("=")[0] in answer.json()["error"]
+    assert room.house.asked == []
+
+
+def test_a_daemon_that_is_well_says_so_and_a_stuck_one_says_why():
+    assert Room(houses.named("ok")).client.get("/-/healthy").json() == {"healthy": True, "problems": []}
+    stuck = Room(houses.snapshot(houses.ok(), now=houses.NOW - 300))
+    answer = stuck.client.get("/-/healthy")
+    assert answer.status_code == 503
+    assert "300 seconds" in answer.json()["problems"][0]
+    assert stuck.client.get("/-/ready").status_code == 503
+
+
+def test_a_daemon_that_starts_is_healthy_but_not_ready():
+    room = Room(houses.snapshot(houses.learning(), ready=False))
+    assert room.client.get("/-/healthy").status_code == 200
+    assert room.client.get("/-/ready").status_code == 503
+
+
+def test_a_verdict_is_acknowledged(room: Room):
+    verdict = room.client.get("/api/v1/verdicts").json()["verdicts"][0]["id"]
+    answer = room.say(f"/api/v1/verdicts/{verdict}/ack", who="shifter", note="called the expert")
+    assert answer.json() == {"id": verdict, "state": "acknowledged", "who": "shifter", "note": "called the expert"}
+    assert room.house.said == [("acknowledge", verdict, "shifter", "called the expert")]
+
+
+def test_a_retraining_is_approved_or_rejected_with_a_reason(room: Room):
+    assert room.say("/api/v1/retrain/retrain-51ad/approve", who="anna").status_code == 200
+    assert room.say("/api/v1/retrain/retrain-51ad/reject", who="ben", note="region comes back").status_code == 200
+    assert room.house.said == [
+        ("approve", "retrain-51ad", "anna"),
+        ("reject", "retrain-51ad", "ben", "region comes back"),
+    ]
+
+
+def test_what_does_not_exist_is_404_and_what_cannot_be_done_now_is_409(room: Room):
+    assert "no verdict 'nope'" in room.say("/api/v1/verdicts/nope/ack", who="a").json()["error"]
+    assert room.say("/api/v1/verdicts/nope/ack", who="a").status_code == 404
+    assert room.say("/api/v1/retrain/a%20b/approve", who="a").status_code == 404
+    done = dataclasses.replace(houses.detector(), retrain=RetrainView("r", RetrainState.DONE, {}))
+    answer = Room(houses.snapshot(done)).say("/api/v1/retrain/r/approve", who="a")
+    assert answer.status_code == 409
+    assert "is done" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "word"),
+    [
+        (b'{"who": ""}', "application/json", 400, "who is missing"),
+        (b"{}", "application/json", 400, "who is missing"),
+        (b'{"who": 7}', "application/json", 400, "who is 7"),
+        (b'{"who": "a", "level": "ok"}', "application/json", 400, "'level' is not known"),
+        (b'{"who": "a\\u0000b"}', "application/json", 400, "control characters"),
+        (b'{"who": "' + b"a" * 101 + b'"}', "application/json", 400, "101 characters"),
+        (b"[]", "application/json", 400, "not a JSON object"),
+        (b"{", "application/json", 400, "not JSON"),
+        (b"\xff\xfe", "application/json", 400, "not JSON"),
+        (b"[" * 10_000, "application/json", 400, "not JSON"),
+        (b'{"who": "a"}', "text/plain", 415, "'text/plain'"),
+        (b"who=a&level=ok", "application/x-www-form-urlencoded", 400, "'level' is not known"),
+        (b"&".join([b"x=1"] * 50), "application/x-www-form-urlencoded", 400, "form"),
+        (b" " * 20_000, "application/json", 413, "16384"),
+    ],
+)
+def test_a_bad_statement_changes_nothing_and_is_explained(room: Room, body: bytes, kind: str, status: int, word: str):
+    verdict = houses.detector().verdict
+    assert verdict is not None
+    answer = room.client.post(f"/api/v1/verdicts/{verdict.id}/ack", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == status
+    assert word in answer.json()["error"]
+    assert room.house.said == []
+
+
+def test_a_body_without_a_declared_length_is_cut_off_too(room: Room):
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield b" " * 1024
+
+    answer = room.client.post(
+        "/api/v1/retrain/retrain-51ad/approve", content=endless(), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 413
+
+
+def test_a_rejection_needs_a_reason(room: Room):
+    answer = room.say("/api/v1/retrain/retrain-51ad/reject", who="anna")
+    assert answer.status_code == 400
+    assert "note is missing" in answer.json()["error"]
+
+
+def test_a_form_on_the_page_works_without_a_script_and_leads_back(room: Room):
+    answer = room.client.post(
+        "/api/v1/retrain/retrain-51ad/approve", data={"who": "anna", "note": ""}, headers={"Origin": PAGE}
+    )
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert room.house.said == [("approve", "retrain-51ad", "anna")]
+
+
+@pytest.mark.parametrize(
+    "header", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_another_sites_page_cannot_speak_for_the_shifter(room: Room, header: dict[str, str]):
+    answer = room.client.post("/api/v1/retrain/retrain-51ad/approve", data={"who": "x"}, headers=header)
+    assert answer.status_code == 403
+    assert room.client.post("/-/reload", headers=header).status_code == 403
+    assert room.house.said == []
+
+
+def test_a_foreign_host_name_is_refused_so_that_dns_cannot_be_turned_against_the_loopback(room: Room):
+    assert room.client.get("/", headers={"Host": "evil.example"}).status_code == 421
+    for name in ("localhost:9742", "127.0.0.1", "[::1]:9742"):
+        assert room.client.get("/", headers={"Host": name}).status_code == 200, name
+    opened = Client(create(room.house, clock=lambda: houses.NOW, hosts=()), base_url="http://p5.example")
+    assert opened.get("/").status_code == 200
+
+
+def test_reload_answers_with_what_changed_or_why_not(room: Room):
+    assert room.client.post("/-/reload").json() == {"changed": ["models"]}
+    broken = Room(houses.snapshot(ready=False)).client.post("/-/reload")
+    assert broken.status_code == 409
+    assert "old settings stay" in broken.json()["error"]
+
+
+def test_unknown_addresses_and_wrong_methods_are_answered_in_json(room: Room):
+    assert room.client.get("/api/v1/nothing").json() == {"error": "Not Found"}
+    assert room.client.get("/static/../view.py").status_code == 404
+    wrong = room.client.delete("/api/v1/verdicts")
+    assert wrong.status_code == 405
+    assert "GET" in wrong.headers["allow"]
+    assert wrong.json() == {"error": "Method Not Allowed"}
+    assert room.client.get("/-/reload").status_code == 405
+
+
+def test_a_failure_inside_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture):
+    room = Room(houses.named("ok"))
+    room.house.models = lambda: 1 / 0  # type: ignore[assignment,return-value]
+    client = Client(create(room.house, clock=lambda: houses.NOW))
+    answer = client.get("/api/v1/models")
+    assert answer.status_code == 500
+    assert "ZeroDivision" not in answer.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/api/v1/status", "/api/v1/nothing"])
+def test_every_answer_carries_the_headers_that_browsers_obey(room: Room, path: str):
+    headers = room.client.get(path).headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
