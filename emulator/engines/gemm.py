@@ -22,7 +22,7 @@ from emulator.engines.gemm_activations import (
     plan_table,
 )
 from emulator.engines.gemm_merges import plan_concatenate, plan_merge
-from emulator.engines.gemm_signal import Signal, as_int64, planned_cast
+from emulator.engines.gemm_signal import Signal, carrier, planned_cast
 from emulator.engines.gemm_sums import plan_dense, plan_dot, plan_pool, plan_scale, plan_select
 from emulator.formats import Integers, Raw
 from emulator.graph import (
@@ -79,6 +79,7 @@ class GemmEngine:
             run, signals[layer.output.name] = planned(layer, sources)
             self._runs.append((layer, run))
         self._block = max(1, min(BLOCK, _ELEMENTS // max(_elements(layer) for layer in program.layers)))
+        self._carrier = carrier(*(signals[tensor.name].reach for tensor in program.inputs))
         formats = [(tensor.format.low, tensor.format.high, tensor.size) for tensor in program.inputs]
         self._low = np.concatenate([np.full(size, low) for low, _, size in formats])
         self._high = np.concatenate([np.full(size, high) for _, high, size in formats])
@@ -91,8 +92,9 @@ class GemmEngine:
         ValueError
             Wrong shape, or an input that its format cannot hold (first offender named).
         """
+        self._check_shape(raw)
         result = np.empty((len(raw), self._program.n_outputs), dtype=np.int64)
-        for rows, tensors in self._blocks(self._checked(raw)):
+        for rows, tensors in self._blocks(raw):
             column = 0
             for name in self._program.outputs:
                 values = tensors[name]
@@ -102,9 +104,10 @@ class GemmEngine:
 
     def trace(self, raw: NDArray[np.integer[Any]]) -> list[tuple[str, Raw]]:
         """Return every layer's raw output (n, …shape), in the order in which they run; raises as `score`."""
+        self._check_shape(raw)
         layers = self._program.layers
         results = [np.empty((len(raw), layer.output.size), dtype=np.int64) for layer in layers]
-        for rows, tensors in self._blocks(self._checked(raw)):
+        for rows, tensors in self._blocks(raw):
             for layer, result in zip(layers, results, strict=True):
                 result[rows] = tensors[layer.output.name]
         return [
@@ -114,15 +117,15 @@ class GemmEngine:
     def close(self) -> None:
         """Nothing is held; here so that all engines close alike."""
 
-    def _blocks(self, raw: Raw) -> Iterator[tuple[slice, dict[str, Integers]]]:
+    def _blocks(self, raw: Integers) -> Iterator[tuple[slice, dict[str, Integers]]]:
         for start in range(0, len(raw), self._block):
             rows = slice(start, start + self._block)
-            tensors = self._inputs(raw[rows])
+            tensors = self._inputs(self._checked(raw[rows], start))
             for layer, run in self._runs:
                 tensors[layer.output.name] = run(*(tensors[name] for name in layer.sources))
             yield rows, tensors
 
-    def _inputs(self, raw: Raw) -> dict[str, Integers]:
+    def _inputs(self, raw: Integers) -> dict[str, Integers]:
         tensors: dict[str, Integers] = {}
         column = 0
         for tensor in self._program.inputs:
@@ -130,22 +133,21 @@ class GemmEngine:
             column += tensor.size
         return tensors
 
-    def _checked(self, raw: NDArray[np.integer[Any]]) -> Raw:
+    def _check_shape(self, raw: Integers) -> None:
         if raw.ndim != 2 or raw.shape[1] != self._program.n_inputs or not np.issubdtype(raw.dtype, np.integer):
             raise ValueError(
                 f"raw inputs are {raw.dtype} {raw.shape}, the model takes integers (n, {self._program.n_inputs})"
             )
-        if raw.dtype == np.uint64 and (raw > np.iinfo(np.int64).max).any():
-            raise ValueError("raw inputs hold values above 2**63: no format holds them")
-        values = as_int64(raw)
-        outside = (values < self._low) | (values > self._high)
-        if outside.any():
-            event, column = (int(i) for i in np.argwhere(outside)[0])
+
+    def _checked(self, block: Integers, start: int) -> Integers:
+        """Return the block as its carrier; `start` is the number of its first event."""
+        if (block.min(axis=0) < self._low).any() or (block.max(axis=0) > self._high).any():
+            event, column = (int(i) for i in np.argwhere((block < self._low) | (block > self._high))[0])
             raise ValueError(
-                f"event {event}, input {column} is {int(values[event, column])}, its format holds "
+                f"event {start + event}, input {column} is {int(block[event, column])}, its format holds "
                 f"{int(self._low[column])} to {int(self._high[column])}: wrong column order, model or units?"
             )
-        return values
+        return block.astype(self._carrier, copy=False)
 
 
 def planned(layer: Layer, sources: list[tuple[Tensor, Signal]]) -> tuple[Run, Signal]:  # noqa: C901, PLR0911, PLR0912 - one line a kind

@@ -12,7 +12,7 @@ _INT = 1 << 31
 
 
 def plan_rectifier(layer: Rectifier, source: Signal) -> tuple[Step, Signal]:
-    """x above the threshold, slope·x below, at most the ceiling."""
+    """Plan x above the threshold, slope·x below, at most the ceiling."""
     if layer.ceiling is not None:
         return _plan_capped(layer, source, layer.ceiling)
     if not layer.slope.any() and layer.threshold == 0:
@@ -51,7 +51,7 @@ def _plan_sloped(layer: Rectifier, source: Signal) -> tuple[Step, Signal]:
 
 
 def plan_table(layer: Table, source: Signal) -> tuple[Step, Signal]:
-    """A table over -span/2..span/2."""
+    """Plan a table over -span/2..span/2."""
     entries = cast(layer.table, layer.table_format.fraction, layer.output.format)
     index = planned_index(source, len(entries), layer.span, layer.name)
     middle, last = len(entries) // 2, len(entries) - 1
@@ -59,7 +59,7 @@ def plan_table(layer: Table, source: Signal) -> tuple[Step, Signal]:
 
 
 def plan_curve(layer: Curve, source: Signal) -> tuple[Step, Signal]:
-    """A line above 0, a table below."""
+    """Plan a line above 0, a table below."""
     target = layer.output.format
     below = cast(layer.table * layer.below, layer.table_format.fraction + layer.below_format.fraction, target)
     line = [0, max(source.high, 0) * layer.above]
@@ -95,7 +95,7 @@ def planned_index(source: Signal, entries: int, span: int, layer: str) -> Step:
 
 
 def plan_hard(layer: Hard, source: Signal) -> tuple[Step, Signal]:
-    """slope·x + shift kept between 0 and 1."""
+    """Plan slope·x + shift kept between 0 and 1."""
     ends = source.low * layer.slope, source.high * layer.slope
     product = Signal(min(ends), max(ends), source.fraction + layer.slope_format.fraction)
     up, shift_up = aligned(product, Signal(0, 0, layer.shift_format.fraction))
@@ -115,7 +115,7 @@ def plan_hard(layer: Hard, source: Signal) -> tuple[Step, Signal]:
 
 
 def plan_sign(layer: Sign, source: Signal, tensor: Tensor) -> tuple[Step, Signal]:
-    """Binary and ternary tanh."""
+    """Plan binary and ternary tanh."""
     target = layer.output.format
     one_bit = not target.signed and target.width == target.integer == 1
     minus, zero, plus = cast([-1, 0, 1], 0, target).tolist()
@@ -133,7 +133,7 @@ def plan_sign(layer: Sign, source: Signal, tensor: Tensor) -> tuple[Step, Signal
 
 
 def plan_softmax(layer: Softmax, source: Signal, tensor: Tensor) -> tuple[Step, Signal]:
-    """Softmax by any of csim's four methods."""
+    """Plan softmax by any of csim's four methods."""
     checked(Signal(2 * source.low, 2 * source.high, 0), layer.name)
     method = {"stable": _tabled, "latency": _tabled, "legacy": _legacy, "argmax": _argmax}[layer.method]
     target = layer.output.format
@@ -160,7 +160,7 @@ def _tabled(layer: Softmax, rows: Raw, fmt: Format) -> Raw:
 
 
 def _top_bits(raw: Raw, fmt: Format, entries: int) -> Raw:
-    """The index that csim slices from a value: its highest bits, as an unsigned number."""
+    """Return the index that csim slices from a value: its highest bits, as an unsigned number."""
     return (raw >> (fmt.width - (entries.bit_length() - 1))) & (entries - 1)
 
 

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.engines.gemm_signal import Signal, Step, as_int64, carrier, checked, planned_cast
-from emulator.formats import Format, Integers, Overflow, Raw, cast, limited, rounded
+from emulator.engines.gemm_signal import Carrier, Signal, Step, as_int64, carrier, checked, planned_cast
+from emulator.formats import Format, Integers, Overflow, Raw, Rounding, cast, limited, rounded
 from emulator.graph import Dense
 
-_FLOAT32, _FLOAT64, _INT64 = 1 << 24, 1 << 53, 1 << 62
+_FLOAT32, _FLOAT64 = 1 << 24, 1 << 53
+_CACHED = 1 << 14
 
 Sum = Callable[[Integers], Integers]
 
@@ -122,22 +123,37 @@ def _dropping_bits(layer: Dense, products: Products, bias: Raw, drop: int) -> tu
     sums = checked(Signal(low, high, accumulator.fraction), layer.name)
     if accumulator.overflow is not Overflow.WRAP and not sums.fits(accumulator):
         return _saturating(layer, bias, lambda product: rounded(product, drop, accumulator.rounding))
-    kind = carrier(products.reach + 1, sums.reach) if drop < 31 else np.int64
-    weights, offset = layer.weights.astype(kind), bias.astype(kind)
-
-    def total(rows: Integers) -> Integers:
-        columns = rows.astype(kind, copy=False)
-        result = np.broadcast_to(offset, (len(rows), len(offset))).copy()
-        product = np.empty_like(result)
-        for i, weight in enumerate(weights):
-            np.multiply(columns[:, i : i + 1], weight, out=product)
-            result += rounded(product, drop, accumulator.rounding)
-        return result
-
+    total = _cutting(layer, bias, drop, kind=carrier(products.reach + 1, sums.reach) if drop < 31 else np.int64)
     if sums.fits(accumulator):
         return total, sums
     wrap = carrier(sums.reach, accumulator.high)
     return lambda rows: limited(total(rows).astype(wrap, copy=False), accumulator), Signal.of(accumulator)
+
+
+def _cutting(layer: Dense, bias: Raw, drop: int, *, kind: Carrier) -> Sum:
+    """Return the sum of products that are rounded one by one; few rows at a time, so that they stay in the cache."""
+    weights, offset = layer.weights.astype(kind)[:, :, None], bias.astype(kind)[:, None]
+    few = max(64, _CACHED // len(offset))
+
+    def summed(columns: Integers) -> Integers:
+        # Events lie along the last axis: the inner loop is long however few outputs there are.
+        result: Integers = np.broadcast_to(offset, (len(offset), columns.shape[1])).copy()
+        product = np.empty_like(result)
+        for column, weight in zip(columns, weights, strict=True):
+            np.multiply(weight, column, out=product)
+            if layer.accumulator.rounding is Rounding.TRN:
+                np.right_shift(product, drop, out=product)
+                result += product
+            else:
+                result += rounded(product, drop, layer.accumulator.rounding)
+        return result
+
+    def total(rows: Integers) -> Integers:
+        columns = np.ascontiguousarray(rows.T, dtype=kind)
+        parts = [summed(columns[:, start : start + few]) for start in range(0, len(rows), few)]
+        return np.concatenate(parts, axis=1).T
+
+    return total
 
 
 def _saturating(layer: Dense, bias: Raw, kept: Step) -> tuple[Sum, Signal]:

@@ -14,7 +14,7 @@ Join = Callable[[Integers, Integers], Integers]
 
 
 def plan_merge(layer: Merge, left: Signal, right: Signal) -> tuple[Join, Signal]:
-    """Element by element; the shorter source repeats."""
+    """Plan a merge element by element; the shorter source repeats."""
     up, other_up = aligned(left, right)
     a, b = checked(left.shifted(up), layer.name), checked(right.shifted(other_up), layer.name)
     if layer.operation == "multiply":
@@ -56,7 +56,7 @@ def _range(operation: str, a: Signal, b: Signal) -> Signal:
 
 
 def plan_concatenate(layer: Concatenate, left: Signal, right: Signal) -> tuple[Join, Signal]:
-    """Both cast, then laid end to end and moved."""
+    """Plan both cast, then laid end to end and moved."""
     cast_left, a = planned_cast(left, layer.output.format, layer.name)
     cast_right, b = planned_cast(right, layer.output.format, layer.name)
 

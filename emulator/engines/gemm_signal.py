@@ -29,7 +29,7 @@ class Signal:
 
     @classmethod
     def of(cls, fmt: Format) -> Signal:
-        """Everything that a format can hold; SAT_SYM's lowest bit pattern included."""
+        """Return everything that a format can hold; SAT_SYM's lowest bit pattern included."""
         return cls(-(1 << (fmt.width - 1)) if fmt.signed else 0, fmt.high, fmt.fraction)
 
     @property
@@ -42,16 +42,16 @@ class Signal:
         return fmt.low <= self.low and self.high <= fmt.high
 
     def shifted(self, left: int) -> Signal:
-        """The same values with `left` >= 0 more fraction bits."""
+        """Return the same values with `left` >= 0 more fraction bits."""
         return Signal(self.low << left, self.high << left, self.fraction + left)
 
     def united(self, other: Signal) -> Signal:
-        """What holds both, given the same fraction."""
+        """Return what holds both, given the same fraction."""
         return Signal(min(self.low, other.low), max(self.high, other.high), self.fraction)
 
 
 def carrier(*reaches: int) -> Carrier:
-    """The narrowest integer type in which sums and shifts of these magnitudes are exact."""
+    """Return the narrowest integer type in which sums and shifts of these magnitudes are exact."""
     return np.int32 if max(reaches) < _INT32 else np.int64
 
 

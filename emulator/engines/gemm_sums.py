@@ -13,7 +13,7 @@ from emulator.graph import Dense, Dot, Pool, Scale, Select, Tensor
 
 
 def plan_dense(layer: Dense, source: Signal) -> tuple[Step, Signal]:
-    """A Dense, or at every position of a convolution one."""
+    """Plan a Dense, or one at every position of a convolution."""
     kernel, result = planned_dense(layer, source)
     if layer.gather is None:
         return kernel, result
@@ -27,7 +27,7 @@ def plan_dense(layer: Dense, source: Signal) -> tuple[Step, Signal]:
 
 
 def plan_scale(layer: Scale, source: Signal) -> tuple[Step, Signal]:
-    """x·factor + bias at full width."""
+    """Plan x·factor + bias at full width."""
     product = Signal(*_ends(source, layer.factor), source.fraction + layer.factor_format.fraction)
     bias = Signal(int(layer.bias.min()), int(layer.bias.max()), layer.bias_format.fraction)
     left, right = aligned(product, bias)
@@ -44,7 +44,7 @@ def plan_scale(layer: Scale, source: Signal) -> tuple[Step, Signal]:
 def plan_dot(
     layer: Dot, left: Signal, right: Signal, *, same: bool
 ) -> tuple[Callable[[Integers, Integers], Integers], Signal]:
-    """Σ a·b; `same` says that both are one tensor, so that no product is negative."""
+    """Plan Σ a·b; `same` says that both are one tensor, so that no product is negative."""
     ends = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
     low = 0 if same else min(*ends, 0)
     product = checked(Signal(low, max(*ends, 0), left.fraction + right.fraction), layer.name)
@@ -71,7 +71,7 @@ def _summed(terms: Raw, *, layer: Dot, term: Signal) -> Raw:
 
 
 def plan_pool(layer: Pool, source: Signal, tensor: Tensor) -> tuple[Step, Signal]:
-    """Largest or average element of each window, through the accumulator's format as csim does."""
+    """Plan the largest or average element of each window, through the accumulator's format as csim does."""
     finish, result = planned_cast(Signal.of(layer.accumulator), layer.output.format, layer.name)
     if layer.operation == "max":
         # hls4ml pads with the top bit set: the lowest signed value, but half way up for an unsigned one.
@@ -97,7 +97,7 @@ def _average(windows: Raw, layer: Pool, fraction: int) -> Raw:
 
 
 def plan_select(layer: Select, source: Signal) -> tuple[Step, Signal]:
-    """Elements moved, then cast."""
+    """Plan elements moved, then cast."""
     reaching = source.united(Signal(0, 0, source.fraction)) if (layer.gather < 0).any() else source
     finish, result = planned_cast(reaching, layer.output.format, layer.name)
     return lambda values: finish(taken(values, layer.gather)), result
