@@ -20,7 +20,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, errors
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.record.util import crc32c_c
-from kafka.structs import OffsetAndMetadata, TopicPartition
+from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
 from monitor.stream.record import UNREADABLE, Outgoing, Record
 from monitor.stream.transport import Health, Partition, Polled, Refused, Undelivered
@@ -29,6 +29,7 @@ from monitor.trigger.batch import Place
 log = logging.getLogger(__name__)
 
 POLL_SLICE = 0.25
+JOIN_SECONDS = 10.0
 PROBE_SECONDS = 2.0
 PROBE_TIMEOUT = 2.0
 STUCK_SECONDS = 15.0
@@ -89,6 +90,8 @@ def _takes_connections(address: str, timeout: float) -> bool:
 
 def ensure_topics(connection: Connection, topics: Mapping[str, int], *, patience: float = 10.0) -> None:
     """Create the topics (name to number of partitions) that do not exist yet; raises `Undelivered` where it cannot."""
+    if not connection.is_reachable():
+        raise Undelivered(f"no broker takes connections at {', '.join(connection.bootstrap)}")
     try:
         admin = KafkaAdminClient(**connection.settings(bootstrap_timeout_ms=int(patience * 1000)))
         try:
@@ -179,6 +182,10 @@ class _Session:
     def has_moved(self) -> bool:
         """Return whether `moved` has something to tell."""
         return self._changes.are_waiting or {Partition(*each) for each in self.consumer.assignment()} != set(self.next)
+
+    def is_joining(self) -> bool:
+        """Return whether the group is sharing out its partitions just now."""
+        return not self._is_static and self.consumer.group_metadata().state == MemberState.REBALANCING
 
     def moved(self) -> tuple[frozenset[Partition], frozenset[Partition]]:
         """Return what was assigned and what was revoked since the last call.
@@ -459,6 +466,8 @@ def _consumer_options(*, group: str | None, member: str | None, session: float, 
         "partition_assignment_strategy": (RangePartitionAssignor,),
         "session_timeout_ms": int(session * 1000),
         "heartbeat_interval_ms": int(session * 1000 / 4),
+        # How long a reader may take between two polls, and how long the group waits for it.
+        "max_poll_interval_ms": 120_000,
         "max_poll_records": max_records,
         "max_partition_fetch_bytes": LARGEST_MESSAGE,
         # A frame above this stops its partition for ever, so it is far above what brokers usually allow.
@@ -470,12 +479,20 @@ def _consumer_options(*, group: str | None, member: str | None, session: float, 
 
 
 def _poll(session: _Session, timeout: float) -> tuple[Record, ...]:
-    """Wait for records; in slices, because kafka-python would sit out the time with partitions that are held."""
+    """Wait for records; longer than `timeout` while the group is being joined.
+
+    In slices, because kafka-python would sit out the time with partitions that are held. And not leaving early while
+    joining: kafka-python throws away an answer that arrives between two polls and joins anew, so that two busy
+    readers could keep each other from ever having partitions.
+    """
     deadline = time.monotonic() + timeout
     while not session.has_moved():
-        left = max(0.0, deadline - time.monotonic())
-        found = session.consumer.poll(timeout_ms=int(min(left, POLL_SLICE) * 1000))
-        if found or left == 0:
+        left = deadline - time.monotonic()
+        is_joining = session.is_joining() and left > -JOIN_SECONDS
+        found = session.consumer.poll(
+            timeout_ms=int(1000 * min(POLL_SLICE, POLL_SLICE if is_joining else max(left, 0)))
+        )
+        if found or (left < 0.001 and not is_joining):
             return tuple(_record(each) for batch in found.values() for each in batch)
     return ()
 

@@ -101,12 +101,12 @@ class MemorySource:
         self._group = _Group() if group is None else log.group(group)
         self._next: dict[Partition, int] = {}
         self._closed = False
-        with log.changed:
-            self._group.members.append(self)
 
     def poll(self, *, timeout: float) -> Polled:
         """See Source.poll; waits on the log, not on the clock."""
         with self._log.changed:
+            if not self._closed and self not in self._group.members:
+                self._group.members.append(self)
             polled = self._once()
             if polled == Polled() and timeout > 0:
                 self._log.changed.wait_for(lambda: self._closed or self._is_ready(), timeout)

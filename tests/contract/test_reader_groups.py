@@ -1,8 +1,7 @@
 """Readers of one group share the partitions, in memory as on a real Kafka."""
 
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 
 import pytest
@@ -10,31 +9,10 @@ import pytest
 from monitor.stream.kafka import Connection, KafkaSink, KafkaSource, ensure_topics
 from monitor.stream.memory import MemoryLog, MemorySink, MemorySource
 from monitor.stream.record import Outgoing
-from monitor.stream.transport import Partition, Sink, Source
+from monitor.stream.transport import Sink
+from tests.readers import Reader, until
 
 NUMBERS = count()
-PATIENCE = 30.0
-
-
-@dataclass
-class Reader:
-    """A member as the daemon is one: it forgets what is revoked and seeks to the offsets of a shared database."""
-
-    source: Source
-    database: dict[Partition, int]
-    mine: set[Partition] = field(default_factory=set)
-    read: list[tuple[int, int]] = field(default_factory=list)
-
-    def step(self, timeout: float = 0.2) -> None:
-        polled = self.source.poll(timeout=timeout)
-        self.mine = (self.mine - polled.revoked) | polled.assigned
-        self.source.seek({each: self.database[each] for each in polled.assigned if each in self.database})
-        for record in polled.records:
-            partition = Partition(record.place.topic, record.place.partition)
-            assert partition in self.mine
-            self.read.append((partition.partition, record.place.offset))
-            self.database[partition] = record.place.offset + 1
-        self.source.commit({each: self.database[each] for each in self.mine if each in self.database})
 
 
 @dataclass
@@ -67,14 +45,6 @@ def group(request) -> Iterator[Group]:
     yield Group(topic, sink, join)
     for each in [*sources, sink]:
         each.close()
-
-
-def until(condition: Callable[[], bool], *readers: Reader) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, [sorted(each.mine) for each in readers]
-        for each in readers:
-            each.step()
 
 
 def test_one_reader_gets_all_partitions(group):
