@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.metadata
 import json
 import logging
 from collections.abc import Mapping
@@ -114,9 +113,9 @@ def import_hls4ml(
             inputs=csim.inputs if program is None else program.inputs,
             outputs=csim.outputs if program is None else program.output_tensors,
             threshold=threshold,
-            certificate=_certificate(graph, comparison, exact=program is not None),
+            certificate=_certificate(graph, comparison, exact=program is not None, version=reader.VERSION),
             falls_to=reason,
-            provenance=_provenance(graph, source),
+            provenance=_provenance(graph, source, version=reader.VERSION),
             path=Path(out) / label,
         )
         golden = _golden(program, csim)
@@ -193,10 +192,10 @@ def _check_layout(layout: Layout | None, csim: CsimEngine) -> None:
         raise ValueError(f"the layout has {layout.width} inputs, the model {inputs}: they must be the same")
 
 
-def _certificate(graph: Any, comparison: Comparison, *, exact: bool) -> Certificate:
+def _certificate(graph: Any, comparison: Comparison, *, exact: bool, version: str) -> Certificate:
     config, tool = graph.config, compiler()
     return Certificate(
-        reference=f"hls4ml {importlib.metadata.version('hls4ml')} csim",
+        reference=f"hls4ml {version} csim",
         backend=str(config.config.get("Backend", "Vivado")),
         configuration=_plain({"IOType": config.config.get("IOType"), **config.config.get("HLSConfig", {})}),
         compiler=" ".join([tool.version, *tool.flags]),
@@ -208,13 +207,13 @@ def _certificate(graph: Any, comparison: Comparison, *, exact: bool) -> Certific
     )
 
 
-def _provenance(graph: Any, source: Any) -> dict[str, Any]:
+def _provenance(graph: Any, source: Any, *, version: str) -> dict[str, Any]:
     """Return where the model came from; file names only, since a card is read on other machines."""
     named = Path(source).name if isinstance(source, str | Path) else type(source).__name__
     wanted = ("ProjectName", "Part", "ClockPeriod", "IOType")
     return {
         "source": named,
-        "hls4ml": importlib.metadata.version("hls4ml"),
+        "hls4ml": version,
         "backend": str(graph.config.config.get("Backend", "Vivado")),
         **_plain({key: graph.config.config.get(key) for key in wanted}),
     }

@@ -14,6 +14,9 @@ import hls4ml
 
 from emulator.importers.files import read_keras, read_onnx
 
+VERSION: str = hls4ml.__version__
+"""Of hls4ml: it is part of the result, since equal graphs have given other scores in other versions."""
+
 _LOG = logging.getLogger(__name__)
 _PROJECT = "hls4ml_config.yml"
 

@@ -116,12 +116,24 @@ def compiled(sources: Mapping[str, bytes], *, cache: Path | None = None) -> Path
     directory = _cache_directory() if cache is None else cache
     library = directory / f"{key.hexdigest()[:40]}.so"
     if not library.exists():
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory, prefix="build-") as build:
-            unpack_sources(sources, Path(build))
-            _run([tool.command, *tool.flags, "bridge.cpp", "-o", "model.so"], Path(build))
-            (Path(build) / "model.so").replace(library)
+        _compile_into(library, sources, tool)
     return library
+
+
+def _compile_into(library: Path, sources: Mapping[str, bytes], tool: Compiler) -> None:
+    """Compile beside the library and move it into place: two processes may do so at the same time."""
+    try:
+        library.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        build = tempfile.TemporaryDirectory(dir=library.parent, prefix="build-")
+    except OSError as error:
+        raise NotCompiled(
+            f"compiled models cannot be kept in {library.parent} ({error.strerror}): set XDG_CACHE_HOME to a directory "
+            "that this process may write"
+        ) from error
+    with build as directory:
+        unpack_sources(sources, Path(directory))
+        _run([tool.command, *tool.flags, "bridge.cpp", "-o", "model.so"], Path(directory))
+        (Path(directory) / "model.so").replace(library)
 
 
 def needed_sources(sources: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -190,5 +202,8 @@ def _sha256(content: bytes) -> str:
 
 
 def _cache_directory() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "trigwatch" / "csim"
+    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    try:
+        return Path(root).expanduser() / "trigwatch" / "csim"
+    except RuntimeError as error:  # a user without an entry in passwd, as containers have them
+        raise NotCompiled("there is no home directory to keep compiled models in: set XDG_CACHE_HOME") from error

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import logging
 from pathlib import Path
@@ -122,6 +123,29 @@ def test_a_model_without_an_integer_program_falls_to_csim_aloud_or_is_refused(
         assert model.engine == "csim"
     with pytest.raises(emulator.NotCertified, match="nothing to compare"):
         emulator.verify(tmp_path / "net")
+
+
+@pytest.mark.csim
+def test_a_wrong_integer_program_is_caught_and_falls_to_csim_aloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    importer = pytest.importorskip("emulator.importers.hls4ml", reason="needs the models extra")
+    right = importer.import_graph
+
+    def wrong(graph: Any) -> Program:
+        """The real importer with one fault: a bias is one bit off."""
+        program = right(graph)
+        first, *others = program.layers
+        return Program(program.inputs, (dataclasses.replace(first, bias=first.bias + 1), *others), program.outputs)
+
+    monkeypatch.setattr(importer, "import_graph", wrong)
+    file = keras(tmp_path)
+    with pytest.raises(emulator.NotCertified, match=r"gemm differs from csim on .* inputs; first for inputs"):
+        emulator.import_hls4ml(file, label="net", out=tmp_path, events=1000, exact=True)
+    with caplog.at_level(logging.WARNING):
+        card = emulator.import_hls4ml(file, label="net", out=tmp_path, events=1000)
+    assert card.certificate.engine == "csim"
+    assert "net falls to csim: gemm differs from csim" in caplog.text
 
 
 @pytest.mark.csim

@@ -164,6 +164,12 @@ def test_without_a_compiler_the_message_says_what_to_install(monkeypatch: pytest
         compiler.cache_clear()
 
 
+def test_a_cache_that_cannot_be_written_says_what_to_set(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotCompiled, match=r"Not a directory.*: set XDG_CACHE_HOME"):
+        compiled({"bridge.cpp": b""}, cache=tmp_path / "file" / "cache")
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../outside.h", "a/../../outside.h"])
 def test_no_source_is_written_outside_of_its_project(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="outside of its project"):
