@@ -1,36 +1,12 @@
 """A real HTTP server that remembers what it is sent."""
 
-import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
-
-@dataclass
-class Letter:
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass
-class Listener:
-    """Answers every request with `status` and `answer`."""
-
-    url: str = ""
-    status: int = 200
-    answer: bytes = b"[]"
-    location: str | None = None
-    letters: list[Letter] = field(default_factory=list)
+from tests.unit.serve.listener import Letter, Listener
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from monitor.serve import cloudevent, grafana, webhook
 from monitor.serve.alertmanager import REPOST_SECONDS, Alertmanager
 from monitor.serve.post import Unsent, shorn
 from tests.unit.serve import houses
-from tests.unit.serve.conftest import Listener
+from tests.unit.serve.listener import Listener
 
-TOKEN = "of-the-test"
+TOKEN = "of-the-test"  # noqa: S105 - nothing is behind it
 PAGE = "http://127.0.0.1:9742/"
 
 
