@@ -1,0 +1,107 @@
+"""The judging half of a turn: closed partitions become verdicts, or travel on to the process that judges."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from monitor.decide.action import Action
+from monitor.decide.verdict import identify
+from monitor.store.commit import CounterKey, Letter
+from monitor.watch.aggregator import Aggregator
+from monitor.watch.closed import PartitionClosed
+from monitor.watch.judged import Judged
+
+SUMMARY = "summary"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one turn's closed partitions came to."""
+
+    judged: tuple[Judged, ...] = ()
+    actions: tuple[Action, ...] = ()
+    letters: tuple[Letter, ...] = ()
+    counters: Mapping[CounterKey, int] = field(default_factory=dict)
+
+
+class Back(Protocol):
+    """What happens to closed partitions."""
+
+    def take(self, closed: Sequence[PartitionClosed], *, now: float) -> Done:
+        """Return what they came to, and what the passing of time has brought."""
+        ...
+
+    def states(self) -> Mapping[str, bytes]:
+        """Return what must be stored to go on from here."""
+        ...
+
+
+class Judging:
+    """The aggregator, here."""
+
+    def __init__(self, aggregator: Aggregator) -> None:
+        self._aggregator = aggregator
+
+    def take(self, closed: Sequence[PartitionClosed], *, now: float) -> Done:
+        """See Back.take."""
+        step, waited = self._aggregator.step(closed, now=now), self._aggregator.tick(now)
+        judged = step.judged + waited.judged
+        return Done(judged=judged, actions=step.actions + waited.actions, counters=counted(judged))
+
+    def states(self) -> Mapping[str, bytes]:
+        """See Back.states."""
+        return {"aggregator": self._aggregator.to_bytes()}
+
+
+class Forwarding:
+    """The aggregator in another process: closed partitions go to the summaries topic."""
+
+    def take(self, closed: Sequence[PartitionClosed], *, now: float) -> Done:
+        """See Back.take."""
+        del now
+        return Done(letters=tuple(_summary(each) for each in closed), counters=_received(closed))
+
+    def states(self) -> Mapping[str, bytes]:
+        """See Back.states: forwarding remembers nothing."""
+        return {}
+
+
+def counted(judged: Sequence[Judged]) -> dict[CounterKey, int]:
+    """Return what judged lumisections add to the counters."""
+    counters: Counter[CounterKey] = Counter()
+    for each in judged:
+        stream = each.stream
+        counters["lumisections", stream, each.verdict.level.value] += 1
+        counters["lost_batches", stream, ""] += each.evidence.completeness.lost_batches
+        if each.summary is None:
+            continue
+        model = each.summary.key.epoch.model
+        counters["events", stream, ""] += each.summary.events
+        counters["compared", stream, model] += each.summary.compared
+        counters["mismatched", stream, model] += each.summary.mismatched
+        for reason, events in each.summary.not_comparable.items():
+            counters["not_comparable", stream, reason] += events
+    return dict(counters)
+
+
+def _received(closed: Sequence[PartitionClosed]) -> dict[CounterKey, int]:
+    counters: Counter[CounterKey] = Counter()
+    for each in closed:
+        counters["events", each.stream, ""] += each.received
+        counters["lost_batches", each.stream, ""] += each.lost_batches
+    return dict(counters)
+
+
+def _summary(closed: PartitionClosed) -> Letter:
+    run, ls = closed.lumisection
+    return Letter(
+        id=identify(SUMMARY, closed.stream, closed.partition, run, ls),
+        kind=SUMMARY,
+        stream=closed.stream,
+        body=closed.to_bytes(),
+        # One stream's summaries stay in order: they share a key, and so a partition.
+        attributes={"key": closed.stream},
+    )

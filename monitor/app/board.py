@@ -1,0 +1,228 @@
+"""What the loop has seen last, kept in the form that pages and metrics read."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.app import plots
+from monitor.app.loop import Turn
+from monitor.decide.retrain import Request, State
+from monitor.decide.verdict import Level
+from monitor.serve.view import (
+    Acknowledgement,
+    Compared,
+    Counters,
+    Histogram,
+    LevelPoint,
+    RetrainState,
+    RetrainView,
+    SinkView,
+    Snapshot,
+    SourceView,
+    StreamView,
+)
+from monitor.store.commit import CounterKey
+from monitor.store.database import Database
+from monitor.stream.transport import Source
+from monitor.trigger.site import Site
+from monitor.watch.judged import Judged
+
+POOLED_LUMISECTIONS = 10
+HISTORY_LUMISECTIONS = 240
+RENEW_SECONDS = 0.5
+MOST_MAPS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What never changes while the daemon runs."""
+
+    site: Site
+    version: str
+    role: str
+    started: float
+    streams: tuple[str, ...]
+    silent_after: float
+    stale_after: float = 60.0
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One stream's memory, newest last; `drawn` is made once for each judged lumisection."""
+
+    judged: Judged | None = None
+    levels: deque[LevelPoint] = field(default_factory=lambda: deque(maxlen=HISTORY_LUMISECTIONS))
+    pooled: deque[Judged] = field(default_factory=lambda: deque(maxlen=POOLED_LUMISECTIONS))
+    drawn: dict[str, Any] = field(default_factory=dict)
+    delay: float | None = None
+
+
+class Board:
+    """Sees every turn and makes a Snapshot at most twice a second, which any thread may read at once."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        database: Database,
+        source: Source,
+        engine: Callable[[str], str],
+        sinks: Callable[[], Sequence[SinkView]],
+    ) -> None:
+        self._identity = identity
+        self._database = database
+        self._source = source
+        self._engine = engine
+        self._sinks = sinks
+        self._streams = {name: _Stream() for name in identity.streams}
+        self._newest: float | None = None
+        self._problem = ""
+        self._shown_at = float("-inf")
+        self._lock = threading.Lock()
+        self._snapshot = self._make(identity.started, ready=False)
+
+    def snapshot(self) -> Snapshot:
+        """Return the snapshot that was made last."""
+        with self._lock:
+            return self._snapshot
+
+    def see(self, turn: Turn) -> None:
+        """Take note of a turn; renew the snapshot where something was judged or it is due."""
+        self._problem = turn.problem
+        for record in turn.records:
+            self._newest = max(self._newest or record.timestamp, record.timestamp)
+        for judged in turn.done.judged:
+            self._note(judged)
+        if turn.done.judged or turn.problem or turn.now - self._shown_at >= RENEW_SECONDS:
+            self.renew(turn.now)
+
+    def renew(self, now: float) -> None:
+        """Make a new snapshot."""
+        snapshot = self._make(now, ready=True)
+        with self._lock:
+            self._snapshot = snapshot
+        self._shown_at = now
+
+    def _note(self, judged: Judged) -> None:
+        stream = self._streams.setdefault(judged.stream, _Stream())
+        verdict = judged.verdict
+        stream.judged = judged
+        stream.levels.append(LevelPoint(judged.lumisection, verdict.level, verdict.blame, judged.evidence.alarm))
+        stream.delay = None if self._newest is None else max(0.0, judged.at - self._newest)
+        if judged.summary is not None:
+            if stream.pooled and not _adds_up(stream.pooled[-1], judged):
+                stream.pooled.clear()
+            stream.pooled.append(judged)
+        stream.drawn = {}
+
+    def _make(self, now: float, *, ready: bool) -> Snapshot:
+        counters = self._database.counters()
+        requests = self._database.requests()
+        health = self._source.health()
+        return Snapshot(
+            site=self._identity.site,
+            version=self._identity.version,
+            role=self._identity.role,
+            started=self._identity.started,
+            now=now,
+            ready=ready,
+            streams=tuple(self._view(name, each, counters, requests) for name, each in self._streams.items()),
+            problems=tuple(
+                filter(None, (self._problem, "" if health.reachable else f"no data source: {health.detail}"))
+            ),
+            stale_after=self._identity.stale_after,
+            source=SourceView(
+                reachable=health.reachable,
+                last_fetch_age=health.last_fetch_age,
+                lag={(each.topic, each.partition): lag for each, lag in health.lag.items()},
+                detail=health.detail,
+            ),
+            sinks=tuple(self._sinks()),
+            unattributed={
+                reason: n for (name, stream, reason), n in counters.items() if name == "rejected" and not stream
+            },
+        )
+
+    def _view(
+        self,
+        name: str,
+        stream: _Stream,
+        counters: Mapping[CounterKey, int],
+        requests: Sequence[tuple[Request, State]],
+    ) -> StreamView:
+        counted = _counters(name, counters)
+        judged = stream.judged
+        if judged is None:
+            return StreamView(name, counters=counted, silent_after=self._identity.silent_after)
+        verdict = judged.verdict
+        if not stream.drawn:
+            stream.drawn = _drawn(tuple(stream.pooled), judged)
+        return StreamView(
+            name=name,
+            model=verdict.model,
+            digest=verdict.digest,
+            engine=self._engine(verdict.digest),
+            verdict=verdict,
+            evidence=judged.evidence,
+            acknowledged=_acknowledged(self._database.acknowledgement(verdict.id)),
+            judged_at=judged.at,
+            silent_after=self._identity.silent_after,
+            newest_event_timestamp=self._newest,
+            lumisection_delay=stream.delay,
+            counters=counted,
+            levels=tuple(stream.levels),
+            retrain=_request(name, requests),
+            **stream.drawn,
+        )
+
+
+def _adds_up(earlier: Judged, later: Judged) -> bool:
+    left, right = earlier.summary, later.summary
+    if left is None or right is None:
+        return False
+    return left.shape == right.shape and left.key.epoch == right.key.epoch and earlier.page == later.page
+
+
+def _drawn(pooled: Sequence[Judged], judged: Judged) -> dict[str, Any]:
+    summaries = [each.summary for each in pooled if each.summary is not None]
+    if not summaries:
+        return {"score": None, "inputs": (), "maps": ()}
+    expectations = [
+        None if each.page is None or each.summary is None else each.page.histograms(each.summary) for each in pooled
+    ]
+    sums = plots.pool(summaries, expectations)
+    moved = list(dict.fromkeys(shift.where.object for shift in judged.evidence.shifts if shift.where.object))
+    score: Histogram = plots.score_histogram(sums)
+    inputs = plots.input_histograms(sums, moved=moved)
+    return {"score": score, "inputs": inputs, "maps": plots.maps(sums, moved=moved)[:MOST_MAPS]}
+
+
+def _acknowledged(row: Mapping[str, Any] | None) -> Acknowledgement | None:
+    return None if row is None else Acknowledgement(who=row["who"], note=row["note"], at=row["at"])
+
+
+def _request(stream: str, requests: Sequence[tuple[Request, State]]) -> RetrainView | None:
+    own = [(request, state) for request, state in requests if request.stream == stream]
+    if not own:
+        return None
+    request, state = max(own, key=lambda each: each[0].lumisection)
+    return RetrainView(id=request.id, state=RetrainState(state.value), dossier=request.dossier)
+
+
+def _counters(stream: str, counters: Mapping[CounterKey, int]) -> Counters:
+    def labelled(name: str) -> dict[str, int]:
+        return {label: n for (kind, owner, label), n in counters.items() if (kind, owner) == (name, stream)}
+
+    compared, mismatched = labelled("compared"), labelled("mismatched")
+    return Counters(
+        events=counters.get(("events", stream, ""), 0),
+        lost_batches=counters.get(("lost_batches", stream, ""), 0),
+        agreement={model: Compared(n, mismatched.get(model, 0)) for model, n in compared.items()},
+        not_comparable=labelled("not_comparable"),
+        rejected=labelled("rejected"),
+        lumisections={Level(level): n for level, n in labelled("lumisections").items()},
+    )

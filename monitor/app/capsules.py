@@ -1,0 +1,54 @@
+"""`trigwatch capsule`: replay one mismatch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+import emulator
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, say
+from monitor.decide.capsule import Capsule
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "capsule", help="replay one mismatch", epilog="example: trigwatch capsule replay m.json"
+    )
+    parts = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    again = command(
+        parts,
+        "replay",
+        replay,
+        text="emulate the event of a capsule with every card; exit 1 if the hardware's score is still not the model's",
+        example="trigwatch capsule replay mismatch.json --models models/",
+    )
+    again.add_argument("file", type=Path)
+    again.add_argument("--models", type=Path, required=True, help="the folder of cards")
+
+
+def replay(given: argparse.Namespace) -> int:
+    """Emulate the capsule's event with every card of the folder."""
+    try:
+        capsule = Capsule.from_json(json.loads(given.file.read_text(encoding="utf-8")))
+        registry = emulator.Registry(given.models)
+    except (OSError, ValueError) as error:
+        raise Unusable(f"{given.file}: {error}") from error
+    say(f"{capsule.stream}, {capsule.lumisection}, event {capsule.event}: the menu announced {capsule.label}")
+    say(f"hardware {list(capsule.hardware)}, emulation then {list(capsule.emulated)}")
+    agrees = [_emulate(registry, card, capsule) for card in registry if card.n_inputs == len(capsule.inputs)]
+    if not agrees:
+        raise Unusable(f"no card in {given.models} takes {len(capsule.inputs)} inputs: name the folder that holds it")
+    return GOOD if any(agrees) else NO
+
+
+def _emulate(registry: emulator.Registry, card: emulator.Card, capsule: Capsule) -> bool:
+    """Say what `card` makes of the event; return whether the hardware agrees and the card is the announced one."""
+    with registry.load(card.digest) as model:
+        score = tuple(model.score(np.array([capsule.inputs]))[0].tolist())
+    fits = score == capsule.hardware
+    say(f"{card.label:<24} {card.digest[:19]}  {list(score)}  {'= hardware' if fits else 'differs'}")
+    return fits and card.digest == capsule.digest

@@ -1,0 +1,204 @@
+"""`trigwatch model`: make cards of models, prove them, look at them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import emulator
+from emulator.card import raw_bounds
+from emulator.certify import EVENTS
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_json, say_table, warn
+
+WRONG_CALL = (FileNotFoundError, FileExistsError, NotADirectoryError, ValueError)
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "model", help="make cards of models, prove them, look at them", epilog="example: trigwatch model list models/"
+    )
+    parts = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_import(parts)
+    _add_verify(parts)
+    listing = command(parts, "list", list_cards, text="the cards of a folder", example="trigwatch model list models/")
+    listing.add_argument("folder", type=Path)
+    listing.add_argument("--json", action="store_true", help="one JSON line a card")
+    show = command(parts, "show", show_card, text="what a card says", example="trigwatch model show models/axol1tl_v5")
+    show.add_argument("card", type=Path)
+    diff = command(
+        parts,
+        "diff",
+        diff_cards,
+        text="what differs between two cards; exit 1 if anything",
+        example="trigwatch model diff A B",
+    )
+    diff.add_argument("left", type=Path)
+    diff.add_argument("right", type=Path)
+
+
+def _add_import(parts: Commands) -> None:
+    parser = command(
+        parts,
+        "import",
+        import_model,
+        text="make a certified card of a model that hls4ml can convert (Keras json+h5, ONNX, QONNX, hls4ml project)",
+        example="trigwatch model import tagger.onnx --label tagger_v1 --out models/",
+    )
+    parser.add_argument("source", type=Path, help="the model file or hls4ml project folder")
+    parser.add_argument("--label", required=True, help="the name that the menu announces")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of cards")
+    parser.add_argument("--threshold", type=int, help="raw: accepted where the first output is at or over it")
+    parser.add_argument("--layout", type=Path, help="JSON file: which input is which physics object")
+    parser.add_argument(
+        "--events", type=int, default=EVENTS, help="random inputs to compare, directed ones come on top"
+    )
+    parser.add_argument("--exact", action="store_true", help="refuse a model that only csim could answer for")
+
+
+def _add_verify(parts: Commands) -> None:
+    parser = command(
+        parts,
+        "verify",
+        verify,
+        text="check digest and golden vectors; with --events also against csim anew; exit 1 if anything differs",
+        example="trigwatch model verify models/axol1tl_v5 --events 1000000",
+    )
+    parser.add_argument("card", type=Path)
+    parser.add_argument("--events", type=int, default=0, help="random inputs to compare with csim (needs g++)")
+    parser.add_argument("--seed", type=int, default=2)
+
+
+def import_model(given: argparse.Namespace) -> int:
+    """Make a card."""
+    try:
+        layout = None if given.layout is None else emulator.Layout.from_json(json.loads(given.layout.read_text()))
+        card = emulator.import_hls4ml(
+            given.source,
+            label=given.label,
+            out=given.out,
+            threshold=given.threshold,
+            layout=layout,
+            events=given.events,
+            exact=given.exact,
+        )
+    except ModuleNotFoundError as error:
+        raise Unusable(f"importing needs {error.name}: pip install 'trigwatch[models]'") from error
+    except (emulator.NotCertified, emulator.NotCompiled) as error:
+        warn(str(error))
+        return NO
+    except WRONG_CALL as error:
+        raise Unusable(str(error)) from error
+    _say_card(card)
+    return GOOD
+
+
+def verify(given: argparse.Namespace) -> int:
+    """Check a card."""
+    if given.events < 0:
+        raise Unusable(f"--events {given.events} is negative: give 0 to check the golden vectors only")
+    try:
+        with emulator.load(given.card) as model:
+            say(f"{model.card.label} {model.card.digest}: golden vectors agree, engine {model.engine}")
+        if not given.events:
+            return GOOD
+        comparison = emulator.verify(given.card, events=given.events, seed=given.seed)
+    except emulator.BrokenCard as error:
+        warn(str(error))
+        return NO
+    except (emulator.NotCompiled, emulator.EngineUnavailable, FileNotFoundError) as error:
+        raise Unusable(str(error)) from error
+    say(
+        f"{comparison.random} random and {comparison.directed} directed inputs against csim: "
+        f"{comparison.mismatches} mismatches{f'; {comparison.first}' if comparison.first else ''}"
+    )
+    return NO if comparison.mismatches else GOOD
+
+
+def list_cards(given: argparse.Namespace) -> int:
+    """List cards; exit 1 if one is broken."""
+    registry = _registry(given.folder)
+    if given.json:
+        for card in registry:
+            say_json({"label": card.label, "digest": card.digest, "engine": _engine(card), "path": str(card.path)})
+    else:
+        rows = [(c.label, c.digest[:19], c.n_inputs, c.n_outputs, c.threshold, _engine(c)) for c in registry]
+        say_table(("LABEL", "DIGEST", "INPUTS", "OUTPUTS", "THRESHOLD", "ENGINE"), rows)
+    for label, digests in registry.shared_labels().items():
+        warn(f"label {label!r} names {len(digests)} models: {', '.join(each[:19] for each in digests)}")
+    for path, why in registry.broken.items():
+        warn(f"{path}: {why}")
+    return NO if registry.broken else GOOD
+
+
+def show_card(given: argparse.Namespace) -> int:
+    """Show a card."""
+    with _load(given.card) as model:
+        _say_card(model.card)
+    return GOOD
+
+
+def diff_cards(given: argparse.Namespace) -> int:
+    """Compare two cards, part by part and on inputs that both can take."""
+    with _load(given.left) as left, _load(given.right) as right:
+        ours, theirs = _described(left.card), _described(right.card)
+        differing = [key for key in ours if ours[key] != theirs[key]]
+        for key in differing:
+            say(f"{key}: {ours[key]} | {theirs[key]}")
+        if left.card.n_inputs == right.card.n_inputs and left.card.n_outputs == right.card.n_outputs:
+            say(_differing_scores(left, right))
+    return NO if "digest" in differing else GOOD
+
+
+def _differing_scores(left: emulator.Model, right: emulator.Model, *, events: int = 4096) -> str:
+    low, high = raw_bounds(left.card.inputs)
+    raw = np.random.default_rng(1).integers(low, high + 1, size=(events, len(low)))
+    fitting = raw[left.fits(raw) & right.fits(raw)]
+    differs = (left.score(fitting) != right.score(fitting)).any(axis=1)
+    return f"scores: differ on {int(differs.sum())} of {len(fitting)} random inputs"
+
+
+def _registry(folder: Path) -> emulator.Registry:
+    try:
+        return emulator.Registry(folder)
+    except OSError as error:
+        raise Unusable(str(error)) from error
+
+
+def _load(path: Path) -> emulator.Model:
+    try:
+        return emulator.load(path)
+    except (emulator.BrokenCard, emulator.NotCompiled, OSError) as error:
+        raise Unusable(str(error)) from error
+
+
+def _engine(card: emulator.Card) -> str:
+    return "gemm" if card.falls_to is None else "csim"
+
+
+def _described(card: emulator.Card) -> Mapping[str, Any]:
+    return {
+        "label": card.label,
+        "digest": card.digest,
+        "inputs": ", ".join(f"{t.name} {list(t.shape)} {t.format}" for t in card.inputs),
+        "outputs": ", ".join(f"{t.name} {list(t.shape)} {t.format}" for t in card.outputs),
+        "threshold": card.threshold,
+        "engine": _engine(card),
+    }
+
+
+def _say_card(card: emulator.Card) -> None:
+    for key, value in _described(card).items():
+        say(f"{key:<12} {value}")
+    if card.falls_to is not None:
+        say(f"{'falls to':<12} {card.falls_to}")
+    proof = card.certificate
+    compared = f"{proof.random} random and {proof.directed} directed inputs"
+    say(f"{'certificate':<12} {proof.mismatches} mismatches in {compared} against {proof.reference}")
+    for key in ("backend", "compiler", "seed"):
+        say(f"{'':<12} {key}: {getattr(proof, key)}")

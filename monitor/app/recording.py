@@ -1,0 +1,89 @@
+"""Recorded or simulated batches walked through a worker without a broker, on the data's own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from emulator.detector.run import Block, End
+from monitor.app.simulate import STREAM, batch
+from monitor.stream import files
+from monitor.stream.columns import Limits
+from monitor.trigger.batch import Batch, EndOfLumisection, Place, Received
+from monitor.trigger.lumisection import Lumisection
+from monitor.trigger.site import Site
+from monitor.watch.closed import PartitionClosed
+from monitor.watch.worker import Worker
+
+TOPIC = "recording"
+PARTITION = 0
+END_OF_TIME = float("inf")
+
+Content = Batch | EndOfLumisection
+
+
+def streams_of(paths: Iterable[Path], *, limits: Limits) -> dict[str, str]:
+    """Return the streams that the files hold, all on the topic of recordings. Raises what `files.read` raises."""
+    names = {each.header.stream for path in paths for each in _first(path, limits)}
+    return dict.fromkeys(sorted(names), TOPIC)
+
+
+def from_files(paths: Iterable[Path], *, limits: Limits) -> Iterator[Batch]:
+    """Yield the batches of files in the order given."""
+    for path in paths:
+        yield from files.read(path, limits=limits)
+
+
+def from_detector(blocks: Iterable[Block | End]) -> Iterator[Content]:
+    """Yield what the simulated detector puts on the wire, without the wire."""
+    for block in blocks:
+        if isinstance(block, End):
+            yield EndOfLumisection(STREAM, Lumisection(block.run, block.ls), block.events)
+        else:
+            yield batch(block)
+
+
+def walk(contents: Iterable[Content], worker: Worker, *, site: Site) -> Iterator[tuple[PartitionClosed, float]]:
+    """Walk `contents`, in time order, through `worker`; yield every closed lumisection and the time it was closed.
+
+    Time is the data's: a lumisection lasts as long as the site says. Files hold no end-of-lumisection records, so there
+    a lumisection closes when later ones have been seen for the calendar's lateness, or at the end of the recording.
+    """
+    clock = _Clock(site.lumisection_seconds)
+    for received in clock.stamp(contents):
+        for closed in worker.step((received,), now=received.timestamp).closed:
+            yield closed, received.timestamp
+    for closed in worker.tick(END_OF_TIME).closed:
+        yield closed, clock.now
+
+
+class _Clock:
+    """Gives every batch the time of its lumisection, from 0 at the first one; runs follow each other at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._latest: Lumisection | None = None
+        self.now = 0.0
+
+    def stamp(self, contents: Iterable[Content]) -> Iterator[Received]:
+        for offset, content in enumerate(contents):
+            self._advance(_lumisection(content))
+            yield Received(Place(TOPIC, PARTITION, offset), self.now, content)
+
+    def _advance(self, lumisection: Lumisection) -> None:
+        latest = self._latest
+        if latest is None or lumisection > latest:
+            passed = 1 if latest is None or lumisection.run != latest.run else lumisection.ls - latest.ls
+            self.now += passed * self._seconds
+            self._latest = lumisection
+
+
+def _lumisection(content: Content) -> Lumisection:
+    if isinstance(content, EndOfLumisection):
+        return content.lumisection
+    # An empty batch says nothing about time.
+    return Lumisection(int(content.run[-1]), int(content.ls[-1])) if len(content) else Lumisection(0, 0)
+
+
+def _first(path: Path, limits: Limits) -> Iterator[Batch]:
+    yield from (each for each, _ in zip(files.read(path, limits=limits), range(1), strict=False))

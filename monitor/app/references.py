@@ -1,0 +1,171 @@
+"""`trigwatch reference`: learn what is normal, look at it, compare, promote."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+import emulator
+from monitor.app.compose import read_book
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_table, warn
+from monitor.app.recording import Content, from_files, streams_of, walk
+from monitor.app.settings import WrongSettings
+from monitor.app.shelf import CardShelf
+from monitor.observe.quantities import catalogue
+from monitor.reference.book import Book
+from monitor.reference.learn import Unlearnable, learn
+from monitor.reference.page import Page
+from monitor.stream.columns import Limits
+from monitor.trigger.site import CMS, Site
+from monitor.watch.worker import Worker
+
+MOST_ROWS = 15
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "reference",
+        help="learn what is normal, look at it, compare, promote",
+        epilog="example: trigwatch reference build fill1.parquet fill2.parquet --models models/ --out normal.book",
+    )
+    parts = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    making = command(
+        parts,
+        "build",
+        build,
+        text="learn a Book from recorded fills that people call good",
+        example="trigwatch reference build fill*.parquet --models models/ --out normal.book",
+    )
+    making.add_argument("files", type=Path, nargs="+", help="Parquet or Arrow files in time order")
+    making.add_argument("--models", type=Path, required=True, help="the folder of cards")
+    making.add_argument("--out", type=Path, required=True)
+    showing = command(parts, "show", show, text="the pages of a Book", example="trigwatch reference show normal.book")
+    showing.add_argument("book", type=Path)
+    comparing = command(
+        parts,
+        "diff",
+        diff,
+        text="what two Books expect differently; exit 1 if anything",
+        example="trigwatch reference diff A B",
+    )
+    comparing.add_argument("left", type=Path)
+    comparing.add_argument("right", type=Path)
+    promoting = command(
+        parts,
+        "promote",
+        promote,
+        text="put a Book in the place that the settings name; the old one is kept beside it under its id",
+        example="trigwatch reference promote new.book --as normal.book",
+    )
+    promoting.add_argument("book", type=Path)
+    promoting.add_argument("--as", dest="place", type=Path, required=True)
+
+
+def build(given: argparse.Namespace) -> int:
+    """Learn a Book from files."""
+    try:
+        with CardShelf.open(emulator.Registry(given.models)) as shelf:
+            limits = Limits()
+            streams = streams_of(given.files, limits=limits)
+            book = learned(from_files(given.files, limits=limits), shelf=shelf, site=CMS, streams=streams)
+    except Unlearnable as error:
+        warn(str(error))
+        return NO
+    except (OSError, ValueError) as error:
+        raise Unusable(str(error)) from error
+    given.out.write_bytes(book.to_bytes())
+    say(f"{given.out}: Book {book.id[:12]}, {len(book)} pages")
+    _say_pages(book)
+    return GOOD
+
+
+def show(given: argparse.Namespace) -> int:
+    """Show the pages of a Book."""
+    book = _read(given.book)
+    say(f"Book {book.id}, version {book.version}")
+    _say_pages(book)
+    return GOOD
+
+
+def diff(given: argparse.Namespace) -> int:
+    """Compare two Books, page by page, at the middle of the common pile-up."""
+    left, right = _read(given.left), _read(given.right)
+    if left.id == right.id:
+        say("the Books are equal")
+        return GOOD
+    for key in sorted(set(left.pages) | set(right.pages)):
+        ours, theirs = left.pages.get(key), right.pages.get(key)
+        if ours is None or theirs is None:
+            say(f"{' '.join(key)}: only in {given.right if ours is None else given.left}")
+        elif ours.id != theirs.id:
+            say(f"{' '.join(key)}:")
+            _say_differences(ours, theirs)
+    return NO
+
+
+def promote(given: argparse.Namespace) -> int:
+    """Put a Book into its place, whole or not at all."""
+    book = _read(given.book)
+    if given.place.exists():
+        old = _read(given.place)
+        kept = given.place.with_name(f"{given.place.name}.{old.id[:12]}")
+        kept.write_bytes(given.place.read_bytes())
+        say(f"the Book that was in place is kept as {kept}")
+    new = given.place.with_name(given.place.name + ".new")
+    new.write_bytes(book.to_bytes())
+    os.replace(new, given.place)  # noqa: PTH105 -- atomic: a reader sees the old Book or the new one
+    say(f"{given.place}: Book {book.id[:12]}; restart the daemon to use it")
+    return GOOD
+
+
+def learned(contents: Iterable[Content], *, shelf: CardShelf, site: Site, streams: Mapping[str, str]) -> Book:
+    """Re-emulate and sum up `contents`, in time order, and learn from every lumisection. Raises `Unlearnable`."""
+    worker = Worker(streams=streams, shelf=shelf)
+    return learn(summary for closed, _ in walk(contents, worker, site=site) for summary in closed.summaries)
+
+
+def _read(path: Path) -> Book:
+    try:
+        return read_book(path)
+    except WrongSettings as error:
+        raise Unusable(str(error)) from error
+
+
+def _say_pages(book: Book) -> None:
+    titles = ("STREAM", "MENU", "PRESCALE", "DIGEST", "PILE-UP", "FILLS", "LUMISECTIONS", "PAGE")
+    rows = [
+        (
+            page.key.stream,
+            page.key.menu,
+            page.key.prescale_column,
+            page.key.digest[:19],
+            f"{page.low:.1f}-{page.high:.1f}",
+            page.fills,
+            page.lumisections,
+            page.id[:12],
+        )
+        for page in book
+    ]
+    say_table(titles, rows)
+
+
+def _say_differences(left: Page, right: Page) -> None:
+    """Say which quantities the pages expect most differently, in units of the tolerance of the left one."""
+    if left.shape != right.shape:
+        say("  they measure different inputs")
+        return
+    pileup = (max(left.low, right.low) + min(left.high, right.high)) / 2
+    ours, theirs = left.expect(pileup), right.expect(pileup)
+    quantities = catalogue(left.shape)
+    benign = ours.tolerance * np.where(quantities.counted, ours.centre, 1.0)
+    away = np.abs(theirs.centre - ours.centre) / np.maximum(benign, 1e-12)
+    rows = [
+        (f"  {quantities.names[index]}", f"{ours.centre[index]:.6g}", f"{theirs.centre[index]:.6g}")
+        for index in np.argsort(-away)[:MOST_ROWS]
+    ]
+    say_table(("  QUANTITY", f"LEFT AT {pileup:.1f}", "RIGHT"), rows)

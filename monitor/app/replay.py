@@ -1,0 +1,85 @@
+"""`trigwatch replay`: recorded files through the whole walk; verdicts as JSON lines. Needs no Kafka."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import emulator
+from emulator.detector import MODELS
+from monitor.app.compose import aggregator_of, read_book
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_json
+from monitor.app.recording import PARTITION, Content, from_files, streams_of, walk
+from monitor.app.settings import Settings, WrongSettings
+from monitor.app.settings import build as build_settings
+from monitor.app.shelf import CardShelf
+from monitor.decide.verdict import Level
+from monitor.reference.book import Book
+from monitor.stream.columns import Limits
+from monitor.watch.judged import Judged
+from monitor.watch.worker import Worker
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = command(
+        commands,
+        "replay",
+        run,
+        text="judge recorded files (Parquet or Arrow, in time order); exit 1 if any verdict says act",
+        example="trigwatch replay run401000.parquet --models models/ --reference normal.book --json",
+    )
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--reference", type=Path, help="a Book; without one the first lumisections are learned")
+    parser.add_argument("--models", type=Path, default=MODELS, help="the folder of cards")
+    parser.add_argument("--json", action="store_true", help="one JSON line a verdict")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Judge the files."""
+    limits = Limits()
+    acts = 0
+    try:
+        book = Book({}) if given.reference is None else read_book(given.reference)
+        streams = streams_of(given.files, limits=limits)
+        settings = build_settings(
+            {
+                "tape": {"path": "-"},
+                "models": {"path": given.models},
+                "streams": [{"name": name, "topic": topic} for name, topic in streams.items()],
+            }
+        )
+        with CardShelf.open(emulator.Registry(given.models)) as shelf:
+            contents = from_files(given.files, limits=limits)
+            for judged in judge(contents, settings=settings, shelf=shelf, book=book, streams=streams):
+                acts += judged.verdict.level is Level.ACT
+                _say(judged, as_json=given.json)
+    except (WrongSettings, OSError, ValueError) as error:
+        raise Unusable(str(error)) from error
+    return NO if acts else GOOD
+
+
+def judge(
+    contents: Iterable[Content],
+    *,
+    settings: Settings,
+    shelf: CardShelf,
+    book: Book,
+    streams: Mapping[str, str],
+) -> Iterator[Judged]:
+    """Yield every judged lumisection of `contents`, which are in time order and on one partition."""
+    aggregator = aggregator_of(
+        settings, partitions=dict.fromkeys(streams, frozenset({PARTITION})), shelf=shelf, book=book
+    )
+    for closed, now in walk(contents, Worker(streams=streams, shelf=shelf), site=settings.site.site()):
+        yield from aggregator.step((closed,), now=now).judged
+
+
+def _say(judged: Judged, *, as_json: bool) -> None:
+    verdict = judged.verdict
+    if as_json:
+        say_json(verdict.to_json())
+        return
+    what = f"  {', '.join(verdict.what[:3])}" if verdict.what else ""
+    say(f"{verdict.stream} {verdict.lumisection}  {verdict.level.value:<8}{verdict.blame.value:<11}{what}")

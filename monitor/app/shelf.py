@@ -1,0 +1,126 @@
+"""The registry of cards as the watching room wants it: loaded once, found by digest or by an unambiguous label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from emulator import Card, Model, Registry
+from emulator.layout import Layout
+from emulator.model import EngineName
+from monitor.watch import shelf
+from monitor.watch.shelf import NotComparable
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model on the shelf."""
+
+    model: Model
+
+    @property
+    def digest(self) -> str:
+        """Content digest."""
+        return self.model.card.digest
+
+    @property
+    def label(self) -> str:
+        """The name that the menu announces."""
+        return self.model.card.label
+
+    @property
+    def layout(self) -> Layout | None:
+        """Which input is which object."""
+        return self.model.card.layout
+
+    @property
+    def inputs(self) -> int:
+        """Number of raw inputs."""
+        return self.model.card.n_inputs
+
+    @property
+    def outputs(self) -> int:
+        """Number of raw outputs."""
+        return self.model.card.n_outputs
+
+    @property
+    def threshold(self) -> int | None:
+        """Raw threshold on output 0."""
+        return self.model.card.threshold
+
+    def score(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """Return raw scores, int64 (n, outputs)."""
+        return self.model.score(raw)
+
+
+class CardShelf:
+    """Every card of a registry, loaded and checked at the start: a broken one is known before it is needed."""
+
+    def __init__(self, models: Iterable[Model]) -> None:
+        loaded = sorted((Loaded(model) for model in models), key=lambda each: (each.label, each.digest))
+        self._by_digest = {each.digest: each for each in loaded}
+
+    @classmethod
+    def open(cls, registry: Registry, *, engine: EngineName = "auto") -> CardShelf:
+        """Load every card of `registry`. Raises what `Registry.load` raises: a card that fails its golden vectors."""
+        return cls(registry.load(card.digest, engine=engine) for card in registry)
+
+    def renew(self, registry: Registry, *, engine: EngineName = "auto") -> tuple[str, ...]:
+        """Add the cards that are new in `registry`; return what was added. Those that are loaded stay."""
+        new = [registry.load(card.digest, engine=engine) for card in registry if card.digest not in self._by_digest]
+        every = [*self._by_digest.values(), *(Loaded(model) for model in new)]
+        # One assignment: the loop, in another thread, sees all of the old or all of the new.
+        self._by_digest = {each.digest: each for each in sorted(every, key=lambda each: (each.label, each.digest))}
+        return tuple(f"model {model.card.label} {model.card.digest} added" for model in new)
+
+    def find(self, label: str, digest: str | None) -> Loaded | NotComparable:
+        """Return the model that a batch names, or why there is none."""
+        if digest is not None:
+            known = self._by_digest.get(digest)
+            return known or NotComparable(shelf.UNKNOWN_DIGEST, f"no card has digest {digest} (announced as {label!r})")
+        named = [each for each in self._by_digest.values() if each.label == label]
+        if not named:
+            return NotComparable(shelf.UNKNOWN_MODEL, f"no card is called {label!r}")
+        if len(named) > 1:
+            return _ambiguous(label, named)
+        return named[0]
+
+    def all(self) -> Sequence[Loaded]:
+        """Return every model, by label and digest."""
+        return tuple(self._by_digest.values())
+
+    def cards(self) -> tuple[Card, ...]:
+        """Return the card of every model on the shelf."""
+        return tuple(each.model.card for each in self._by_digest.values())
+
+    def engine(self, digest: str) -> str:
+        """Return the name of the engine that answers for `digest`, "" if no card has it."""
+        known = self._by_digest.get(digest)
+        return known.model.engine if known else ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what the engines started."""
+        for each in self._by_digest.values():
+            each.model.close()
+
+
+def _ambiguous(label: str, named: Sequence[Loaded]) -> NotComparable:
+    layouts, thresholds = {each.layout for each in named}, {each.threshold for each in named}
+    return NotComparable(
+        shelf.AMBIGUOUS_LABEL,
+        f"{len(named)} cards are called {label!r} and the producer announces no digest",
+        layout=named[0].layout if len(layouts) == 1 else None,
+        threshold=named[0].threshold if len(thresholds) == 1 else None,
+    )
