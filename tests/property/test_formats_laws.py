@@ -64,6 +64,13 @@ def test_a_cast_is_rounding_then_limiting_in_exact_arithmetic(raw: int, fraction
     assert int(cast(raw, fraction, target)) == limited(rounded(exact, target.rounding), target)
 
 
+@given(st.integers(-200, 200), st.integers(1, 30), st.sampled_from([-1, 0, 1]), formats)
+def test_ties_and_their_neighbours_go_where_the_mode_says(whole: int, drop: int, step: int, target: Format) -> None:
+    raw, fraction = ((2 * whole + 1) << (drop - 1)) + step, target.fraction + drop
+    exact = value_of(raw, drop)
+    assert int(cast(raw, fraction, target)) == limited(rounded(exact, target.rounding), target)
+
+
 @given(raws, fractions, formats)
 def test_a_second_cast_into_the_same_format_changes_nothing(raw: int, fraction: int, target: Format) -> None:
     once = cast(raw, fraction, target)
