@@ -91,7 +91,7 @@ def _unclear(case: Case, rules: Rules) -> bool:
 def _drift(case: Case, rules: Rules) -> bool | None:
     if broken(case, rules):
         return False  # never blame conditions while agreement is broken
-    if _unclear(case, rules) or (case.evidence.reference is not None and math.isnan(case.evidence.alarm)):
+    if _unclear(case, rules) or math.isnan(case.evidence.alarm):
         return None
     return case.evidence.alarm >= rules.alarm
 

@@ -18,8 +18,9 @@ class Calendar:
         A partition that has sent nothing of a stream for this long closes what it has open; a stream that has closed
         nothing for this long is UNKNOWN.
     ahead_lumisections, ahead_runs
-        How far a lumisection may lie ahead of the newest one of its run, and a run ahead of the newest run. A single
-        corrupt number would otherwise make everything after it late for ever.
+        How far a lumisection may lie ahead of the newest one of its run (in a new run: of its start), and a run ahead
+        of the newest run. Beyond that, it takes two records to be believed: a single corrupt number would otherwise
+        make everything after it late for ever.
     most_open, most_epochs, most_producers
         How many lumisections a partition may hold open, how many epochs (model, menu, firmware, prescale column) one of
         them, and how many producers' sequences are remembered.
@@ -27,8 +28,8 @@ class Calendar:
 
     lateness: float = 60.0
     silence: float = 75.0
-    ahead_lumisections: int = 10_000
-    ahead_runs: int = 100_000
+    ahead_lumisections: int = 100
+    ahead_runs: int = 1_000
     most_open: int = 64
     most_epochs: int = 16
     most_producers: int = 256

@@ -30,10 +30,14 @@ class OpenMark:
 
 @dataclass(frozen=True, slots=True)
 class StreamMark:
-    """One stream on this partition: the newest closed lumisection, the open ones, and what was noticed since."""
+    """One stream on this partition: the newest closed lumisection, the open ones, and what was noticed since.
+
+    `doubted` is a lumisection too far ahead to be believed at once.
+    """
 
     closed: Lumisection | None = None
     open: tuple[OpenMark, ...] = ()
+    doubted: Lumisection | None = None
     lost_batches: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
 
@@ -92,6 +96,7 @@ def _mark_to_json(mark: StreamMark) -> dict[str, Any]:
     return {
         "closed": None if mark.closed is None else list(mark.closed),
         "open": [[*each.lumisection, each.first, each.overtaken] for each in mark.open],
+        "doubted": None if mark.doubted is None else list(mark.doubted),
         "lost_batches": mark.lost_batches,
         "rejected": dict(mark.rejected),
     }
@@ -101,6 +106,7 @@ def _mark_from_json(value: Mapping[str, Any]) -> StreamMark:
     return StreamMark(
         closed=None if value["closed"] is None else Lumisection(*value["closed"]),
         open=tuple(OpenMark(Lumisection(run, ls), first, overtaken) for run, ls, first, overtaken in value["open"]),
+        doubted=None if value["doubted"] is None else Lumisection(*value["doubted"]),
         lost_batches=int(value["lost_batches"]),
         rejected=dict(value["rejected"]),
     )

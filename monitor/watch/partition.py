@@ -44,6 +44,7 @@ class StreamReading:
     heard: float
     closed: Lumisection | None = None
     open: dict[Lumisection, OpenLumisection] = field(default_factory=dict)
+    doubted: Lumisection | None = None
     lost_batches: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
 
@@ -54,14 +55,16 @@ class StreamReading:
         known = self.open.get(lumisection)
         return known is not None and known.declared is not None
 
-    def too_far(self, lumisection: Lumisection, calendar: Calendar) -> bool:
-        """Say whether the lumisection lies so far ahead of all others that its number must be wrong."""
+    def believes(self, lumisection: Lumisection, calendar: Calendar) -> bool:
+        """Say whether the number can be right: near the newest known one, or near one that was doubted before."""
         newest = max(self.open, default=self.closed)
-        if newest is None:
+        if newest is None or _is_near(lumisection, newest, calendar):
+            return True
+        doubted, self.doubted = self.doubted, lumisection
+        if doubted is None or lumisection < doubted or not _is_near(lumisection, doubted, calendar):
             return False
-        if lumisection.run == newest.run:
-            return lumisection.ls - newest.ls > calendar.ahead_lumisections
-        return lumisection.run - newest.run > calendar.ahead_runs
+        self.doubted = None
+        return True
 
     def opened(self, lumisection: Lumisection, *, offset: int, clock: float) -> OpenLumisection:
         """Return the open lumisection, new where it is; the older open ones count as overtaken from now on."""
@@ -182,11 +185,20 @@ class PartitionReading:
         )
 
 
+def _is_near(lumisection: Lumisection, newest: Lumisection, calendar: Calendar) -> bool:
+    if lumisection.run == newest.run:
+        return lumisection.ls - newest.ls <= calendar.ahead_lumisections
+    if lumisection.run < newest.run:
+        return True  # late, perhaps, but not ahead
+    return lumisection.run - newest.run <= calendar.ahead_runs and lumisection.ls <= calendar.ahead_lumisections
+
+
 def _reading(mark: StreamMark, *, now: float) -> StreamReading:
     return StreamReading(
         heard=now,
         closed=mark.closed,
         open={each.lumisection: OpenLumisection(each.first, each.overtaken) for each in mark.open},
+        doubted=mark.doubted,
         lost_batches=mark.lost_batches,
         rejected=dict(mark.rejected),
     )
@@ -194,4 +206,4 @@ def _reading(mark: StreamMark, *, now: float) -> StreamReading:
 
 def _mark(stream: StreamReading) -> StreamMark:
     marks = (OpenMark(ls, stream.open[ls].first, stream.open[ls].overtaken) for ls in sorted(stream.open))
-    return StreamMark(stream.closed, tuple(marks), stream.lost_batches, dict(stream.rejected))
+    return StreamMark(stream.closed, tuple(marks), stream.doubted, stream.lost_batches, dict(stream.rejected))

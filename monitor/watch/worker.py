@@ -159,14 +159,14 @@ class _Record:
     def _end(self, stream: StreamReading, end: EndOfLumisection) -> None:
         if stream.is_over(end.lumisection):
             self._refuse(Rejected(Reason.LATE, f"lumisection {end.lumisection} has ended before", end.stream))
-        elif problem := self._unbelievable(stream, end.lumisection):
+        elif problem := self._unbelievable(stream, [end.lumisection]):
             self._refuse(Rejected(Reason.VALUES, problem, end.stream))
         else:
             stream.opened(end.lumisection, offset=self._offset, clock=self._reading.clock).declared = end.events
 
     def _batch(self, stream: StreamReading, batch: Batch) -> None:
         parts = list(split(batch))
-        problem = next((each for ls, _ in parts if (each := self._unbelievable(stream, ls))), None)
+        problem = self._unbelievable(stream, [ls for ls, _ in parts])
         if not self._in_sequence(stream, batch, reach=None if problem or not parts else _reach(batch, parts[-1])):
             return
         if problem:
@@ -215,14 +215,16 @@ class _Record:
         entry.add(scored.summarise(lumisection, rows))
         return True
 
-    def _unbelievable(self, stream: StreamReading, lumisection: Lumisection) -> str | None:
-        if self._reading.replaying or stream.is_over(lumisection):
+    def _unbelievable(self, stream: StreamReading, lumisections: Sequence[Lumisection]) -> str | None:
+        """Say what is wrong with the numbers of new lumisections; while replaying they were believed."""
+        new = [each for each in lumisections if each not in stream.open and not stream.is_over(each)]
+        if not new or self._reading.replaying:
             return None
-        if stream.too_far(lumisection, self._calendar):
+        if not stream.believes(new[-1], self._calendar):
             newest = max(stream.open, default=stream.closed)
-            return f"lumisection {lumisection} lies too far ahead of the newest one, {newest}, to be believed"
-        if lumisection not in stream.open and len(stream.open) >= self._calendar.most_open:
-            return f"lumisection {lumisection} would be the {len(stream.open) + 1}th to be open at the same time"
+            return f"lumisection {new[-1]} lies too far ahead of the newest one, {newest}, to be believed at once"
+        if len(stream.open) + len(new) > self._calendar.most_open:
+            return f"lumisection {new[-1]} would be the {len(stream.open) + len(new)}th to be open at the same time"
         return None
 
     def _refuse(self, rejected: Rejected, *, completely: bool = True) -> None:
