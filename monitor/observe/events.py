@@ -10,6 +10,7 @@ from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
 
 EVERYWHERE = Region()
+ACCEPT_RATE = "accept rate"
 
 
 def event_sections(shape: Shape) -> tuple[Section, ...]:
@@ -21,7 +22,7 @@ def _rate() -> Section:
     def measure(summary: Summary) -> Measured:
         return counted([summary.accepted], summary.tally("decided"))
 
-    return Section("rate", counted=True, names=("accept rate",), regions=(EVERYWHERE,), measure=measure)
+    return Section("rate", counted=True, names=(ACCEPT_RATE,), regions=(EVERYWHERE,), measure=measure)
 
 
 def _tails(shape: Shape) -> Section:

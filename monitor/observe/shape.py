@@ -83,8 +83,10 @@ class Shape:
         """Return the (object, feature) pairs whose products are summed; the score's bin comes last."""
         found = [("", f"input[{i}]") for i in self.plain()]
         for group in self.groups:
-            found += [(group.name, "multiplicity"), (group.name, "leading")]
-            found += [(group.name, "sum")] if group.count > 1 else []
+            several = group.count > 1  # of a single object, "how many" is nearly constant and its sum is itself
+            found += [(group.name, "multiplicity")] if several else []
+            found += [(group.name, "leading")]
+            found += [(group.name, "sum")] if several else []
         return (*found, ("", "score"))
 
     def arrays(self) -> dict[str, tuple[int, ...]]:

@@ -230,8 +230,7 @@ def _count_group(
         cell = np.take(block.eta, rows[group.axis("eta") :: step]) + np.take(block.phi, rows[group.axis("phi") :: step])
         cell = np.where(present, cell, CELLS)
         next(maps)[:] = np.bincount(cell.ravel(), minlength=CELLS + 1)[:CELLS]
-    features: list[NDArray[Any]] = [present.sum(axis=0, dtype=np.uint8), leading[0]]
-    if group.count > 1:
-        total = np.maximum(first, 0).sum(axis=0, dtype=np.int64)
-        features.append(magnitude_bin(total, steps=STEPS, last=SCORE_HALF))
-    return features
+    if group.count == 1:
+        return [leading[0]]
+    total = np.maximum(first, 0).sum(axis=0, dtype=np.int64)
+    return [present.sum(axis=0, dtype=np.uint8), leading[0], magnitude_bin(total, steps=STEPS, last=SCORE_HALF)]

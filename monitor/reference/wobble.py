@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 BLOCK = 25
 FAINT_NOISE = 0.02
+TAIL = 1.0
+"""Sigmas by which the largest residual may exceed the typical largest of so many normal ones."""
 UNSEEN_WOBBLE = 0.02
 """Wobble that is assumed where a single fill cannot show any: 2 % of a rate, or of an entry's standard deviation."""
 
@@ -36,14 +38,16 @@ def blocks_of(lumisections: Sequence[Lumisection]) -> NDArray[np.int64]:
 def within_blocks(relative: Floats, weight: Floats, blocks: NDArray[np.int64]) -> Floats:
     """Return the variance of residuals (t, q) around their block's mean, over the textbook one (1 / weight); (q,).
 
-    One standard error is added: noise taken too small makes false alarms, noise taken too large only delays.
+    One standard error is added: noise taken too small makes false alarms, noise taken too large only delays. And no
+    residual may lie further out than a normal one would: bets on the mean assume tails that are no heavier.
     """
     mean, _ = _block_means(relative, weight, blocks[1])
-    squares = (weight * (relative - mean[blocks[1]]) ** 2).sum(axis=0)
+    squares = weight * (relative - mean[blocks[1]]) ** 2
     freedom = max(1, len(relative) - (int(blocks[1][-1]) + 1))
-    noise = squares / freedom
+    noise = squares.sum(axis=0) / freedom
+    furthest = squares.max(axis=0) / (np.sqrt(2 * np.log(len(relative))) + TAIL) ** 2
     scarce = weight.sum(axis=0) < 5 * len(relative)  # a few counts a lumisection: the ratio is itself all noise
-    noise = np.where(scarce, np.maximum(noise, 1.0), noise)
+    noise = np.where(scarce, np.maximum(noise, 1.0), np.maximum(noise, furthest))
     return np.asarray(np.maximum(noise * (1.0 + np.sqrt(2.0 / freedom)), FAINT_NOISE))
 
 
@@ -63,12 +67,14 @@ def between_fills(
     """
     mean, total = _block_means(relative, weight, blocks[1])
     variance = noise / np.maximum(total, 1e-12)
-    excess, trust = mean**2 - variance, variance**-2.0
+    excess = mean**2 - variance
     fills = int(blocks[0][-1]) + 1
     wobble = np.zeros(relative.shape[1])
     for number in np.unique(family[live]):
         chosen = live & (family == number)
-        pooled = max(float((excess * trust)[:, chosen].sum() / trust[:, chosen].sum()), 0.0)
+        # Fractions close to 1 know themselves to parts per mille: they must not speak for the whole family.
+        trust = (variance[:, chosen] + np.median(variance[:, chosen])) ** -2.0
+        pooled = max(float((excess[:, chosen] * trust).sum() / trust.sum()), 0.0)
         own = np.maximum(excess[:, chosen].mean(axis=0), 0.0)
         own_trust = max(fills, 2) / 2.0 / (variance[:, chosen].mean(axis=0) + pooled) ** 2
         share = own_trust * pooled**2 / (own_trust * pooled**2 + 1.0)

@@ -1,0 +1,99 @@
+"""When each quantity began to move, and whether it has come back.
+
+Since: a CUSUM of the excess x beyond tolerance, C_t = max(0, C_{t-1} + x_t - `ALLOWANCE`) (Page 1954); the last time it
+left zero is the maximum-likelihood estimate of the change point. From there the count n and the sum S of x are kept:
+S / n is the size of the shift in sigmas, S^2 / 2n its log-likelihood ratio.
+
+Back: once a quantity has moved by d = S / n, a second CUSUM adds up the evidence for "no shift" against "a shift of d",
+B_t = max(0, B_{t-1} + d^2 / 2 - d x_t). At `PROOF` the quantity is back and its detectors start anew. Removing starting
+points from an e-detector only makes it smaller, so this may be decided by any rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.trigger.lumisection import Lumisection
+
+Floats = NDArray[np.float64]
+
+ALLOWANCE = 0.25
+LARGEST = 10.0
+PROOF = 7.0  # e^7 = 1,100 to one
+FAINTEST = 0.5
+_RUN_SHIFT = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trail:
+    """Where every quantity has been; all (2, q): upwards and downwards.
+
+    Attributes
+    ----------
+    start : int64
+        Lumisection in which the excess began, run << 32 | ls.
+    length : int32
+        Lumisections since then.
+    total, cusum, back : float32
+        S, C and B of the module's formulas.
+    """
+
+    start: NDArray[np.int64]
+    length: NDArray[np.int32]
+    total: NDArray[np.float32]
+    cusum: NDArray[np.float32]
+    back: NDArray[np.float32]
+
+    @classmethod
+    def fresh(cls, quantities: int) -> Trail:
+        """Return a trail of quantities that have not moved."""
+        size = (2, quantities)
+        zero = np.zeros(size, np.float32)
+        return cls(np.zeros(size, np.int64), np.zeros(size, np.int32), zero, zero.copy(), zero.copy())
+
+    def since(self, direction: int, quantity: int) -> Lumisection:
+        """Return the estimated change point."""
+        mark = int(self.start[direction, quantity])
+        return Lumisection(mark >> _RUN_SHIFT, mark & ((1 << _RUN_SHIFT) - 1))
+
+    def likelihood(self) -> Floats:
+        """Return S^2 / 2n (2, q), 0 where the excess is negative: how large the shift is, without any cap."""
+        total = np.maximum(self.total.astype(np.float64), 0.0)
+        return np.asarray(total**2 / (2.0 * np.maximum(self.length, 1)))
+
+
+def follow(trail: Trail, excess: Floats, *, lumisection: Lumisection) -> Trail:
+    """Return the trail after one lumisection's `excess` (2, q), NaN where not measured."""
+    seen = np.isfinite(excess)
+    x = np.where(seen, np.clip(np.nan_to_num(excess), -LARGEST, LARGEST), 0.0).astype(np.float32)
+    anew = trail.cusum <= 0
+    mark = np.int64((lumisection.run << _RUN_SHIFT) | lumisection.ls)
+    size = np.maximum(np.where(anew, 0, trail.total) / np.maximum(trail.length, 1), np.float32(FAINTEST))
+    step = np.where(seen, size * size / 2 - size * x, 0)
+    return Trail(
+        start=np.where(anew, mark, trail.start),
+        length=(np.where(anew, 0, trail.length) + seen).astype(np.int32),
+        total=(np.where(anew, 0, trail.total) + x).astype(np.float32),
+        cusum=np.where(seen, np.maximum(trail.cusum + x - np.float32(ALLOWANCE), 0), trail.cusum).astype(np.float32),
+        back=np.maximum(np.where(anew, 0, trail.back) + step, 0).astype(np.float32),
+    )
+
+
+def returned(trail: Trail) -> NDArray[np.bool_]:
+    """Say which quantities (2, q) have come back."""
+    found: NDArray[np.bool_] = trail.back >= PROOF
+    return found
+
+
+def forget(trail: Trail, which: NDArray[np.bool_]) -> Trail:
+    """Return the trail with `which` (2, q) at the beginning again."""
+    return Trail(
+        start=trail.start,
+        length=np.where(which, 0, trail.length),
+        total=np.where(which, 0, trail.total).astype(np.float32),
+        cusum=np.where(which, 0, trail.cusum).astype(np.float32),
+        back=np.where(which, 0, trail.back).astype(np.float32),
+    )
