@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emulator.graph import NotExact
+from emulator.importers.cpp import parse_call, parse_structs
+
+h5py = pytest.importorskip("h5py", reason="needs the models extra: h5py")
+pytest.importorskip("hls4ml", reason="needs the models extra: hls4ml")
+
+from emulator.importers.files import read_keras, read_onnx  # noqa: E402 - after the check that hls4ml is there
+from emulator.importers.hls4ml import import_graph  # noqa: E402 - as above
+
+
+def keras(folder: Path, layer: dict[str, Any], *, weights: dict[str, Any], shape: list[int]) -> tuple[Path, Path]:
+    """Write a model of one layer and its weights as Keras 2 does."""
+    config = {"name": "x", "batch_input_shape": [None, *shape], "dtype": "float32"}
+    layers = [{"class_name": "InputLayer", "config": config}, layer]
+    architecture, file, name = folder / "m.json", folder / "m.h5", layer["config"]["name"]
+    architecture.write_text(json.dumps({"class_name": "Sequential", "config": {"layers": layers}}))
+    with h5py.File(file, "w") as h5:
+        for weight, value in weights.items():
+            h5[f"{name}/{name}/{weight}:0"] = np.array(value, dtype=np.float32)
+    return architecture, file
+
+
+def one_dense(folder: Path, kernel: Any, bias: Any) -> tuple[Path, Path]:
+    config = {"name": "d", "units": np.array(kernel).shape[1], "activation": "linear", "use_bias": True}
+    layer = {"class_name": "Dense", "config": config}
+    return keras(folder, layer, weights={"kernel": kernel, "bias": bias}, shape=[len(kernel)])
+
+
+def test_weights_are_cast_from_what_the_cpp_prints(tmp_path: Path) -> None:
+    """Truncation goes down, but -1e-6 is printed as -0.0000 first and stays 0."""
+    files = one_dense(tmp_path, [[0.3, -0.3], [-1e-6, 7.99]], [0.5, -0.0625])
+    types = {"d": {"Precision": {"weight": "fixed<8,4>", "bias": "fixed<6,2>", "accum": "fixed<20,10>"}}}
+    (layer,) = import_graph(read_keras(*files, hls_config={"LayerName": types})).layers
+    assert layer.weights.tolist() == [[4, -5], [0, 127]]  # type: ignore[union-attr]
+    assert layer.bias.tolist() == [8, -1]  # type: ignore[union-attr]
+    assert str(layer.accumulator) == "ap_fixed<20,10,AP_TRN,AP_WRAP>"  # type: ignore[union-attr]
+
+
+def test_a_resource_layer_visits_its_inputs_as_the_reuse_factor_says(tmp_path: Path) -> None:
+    files = one_dense(tmp_path, np.arange(8).reshape(4, 2).tolist(), [0, 0])
+    config = {"Model": {"Precision": "fixed<16,8>", "ReuseFactor": 2, "Strategy": "Resource"}}
+    (layer,) = import_graph(read_keras(*files, hls_config=config)).layers
+    assert layer.order.tolist() == [0, 2, 1, 3]  # type: ignore[union-attr]
+    assert (layer.weights >> 8).tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]  # type: ignore[union-attr]
+
+
+def test_a_layer_without_a_translation_is_refused_by_name(tmp_path: Path) -> None:
+    layer = {"class_name": "LayerNormalization", "config": {"name": "norm", "axis": [2], "epsilon": 1e-3}}
+    weights = {"gamma": np.ones(4), "beta": np.zeros(4)}
+    graph = read_keras(*keras(tmp_path, layer, weights=weights, shape=[3, 4]))
+    with pytest.raises(NotExact, match=r"'norm' .*nnet::layernormalize has no translation"):
+        import_graph(graph)
+
+
+def test_a_float_type_is_refused_with_the_layers_name(tmp_path: Path) -> None:
+    files = one_dense(tmp_path, [[1.0]], [0.0])
+    config = {"LayerName": {"d": {"Precision": {"result": "float"}}}}
+    with pytest.raises(NotExact, match=r"'d' .*float"):
+        import_graph(read_keras(*files, hls_config=config))
+
+
+def test_streaming_graphs_and_other_backends_are_refused(tmp_path: Path) -> None:
+    graph = read_keras(*one_dense(tmp_path, [[1.0]], [0.0]))
+    graph.config.config["IOType"] = "io_stream"
+    with pytest.raises(NotExact, match="io_stream"):
+        import_graph(graph)
+    with pytest.raises(NotExact, match="backend Quartus"):
+        import_graph(read_keras(*one_dense(tmp_path, [[1.0]], [0.0]), backend="Quartus"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nothing\.onnx"):
+        read_onnx(tmp_path / "nothing.onnx")
+    with pytest.raises(FileNotFoundError, match=r"nothing\.json"):
+        read_keras(tmp_path / "nothing.json", tmp_path / "nothing.h5")
+
+
+def test_only_a_single_call_of_nnet_utils_is_a_call() -> None:
+    call = parse_call("nnet::relu<layer2_t, layer3_t, relu_config3>(layer2_out, layer3_out);")
+    assert call is not None
+    assert (call.function, call.types[-1], call.arguments) == ("relu", "relu_config3", ("layer2_out", "layer3_out"))
+    assert parse_call("for (int i = 0; i < 3; i++) a[i] = b[i];") is None
+
+
+def test_structs_give_constants_types_aliases_and_arrays() -> None:
+    structs = parse_structs(
+        "struct config4_mult : nnet::dense_config {\n    static const unsigned n_in = 3;\n"
+        "    typedef ap_ufixed<15, 5> inp_norm_t;\n    static const slope4_t slope;\n"
+        "    using kernel = nnet::DenseLatency<data_T, res_T, CONFIG_T>;\n};\n"
+        "const slope4_t config4_mult::slope = 0.2;\nunsigned config4_mult_perm[2] = {1,0};\n"
+    )
+    struct = structs["config4_mult"]
+    assert struct.integer("n_in") == 3
+    assert dict(struct.types) == {"inp_norm_t": "ap_ufixed<15, 5>", "slope": "slope4_t"}
+    assert struct.constants["slope"] == "0.2"
+    assert struct.constants["perm"] == "1,0"
+    assert struct.aliases["kernel"].startswith("nnet::DenseLatency")
+
+
+def test_the_emulator_imports_without_hls4ml() -> None:
+    heavy = ("hls4ml", "onnx", "qonnx", "h5py", "scipy")
+    code = f"import sys, emulator, emulator.engines.gemm; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
