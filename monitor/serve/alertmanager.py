@@ -2,7 +2,7 @@
 
 Alertmanager may lose an alert that it has accepted and may forget one that nobody repeats, so every firing alert is
 posted again until it is resolved. It would also call an alert resolved when the daemon that repeats it has died; so
-`endsAt` lies hours ahead, and only a verdict resolves a page.
+`endsAt` lies hours ahead, and only a page that says so resolves one.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor.decide.verdict import Level
 from monitor.serve import post
 from monitor.serve.plain import encode
 
 ALERT_NAME = "TrigwatchPage"
+FIRING = "firing"
 REPOST_SECONDS = 60.0
 HOLD_SECONDS = 4 * 3600.0
 
@@ -25,7 +25,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A page that is out: the verdict's JSON value, and when it was first told, in seconds since the epoch."""
+    """A page that is out: its payload, and when it was first told, in seconds since the epoch."""
 
     verdict: Json
     started: float
@@ -61,7 +61,7 @@ def alert(firing: Firing, *, page: str, now: float, resolved: bool = False) -> d
 
 
 class Alertmanager:
-    """The page of every stream that has one, told to all of `urls` (a cluster's members each, as its manual asks)."""
+    """The page of every episode that has one, told to all of `urls` (a cluster's members each, as its manual asks)."""
 
     def __init__(self, urls: Sequence[str], *, page: str, timeout: float = post.TIMEOUT_SECONDS) -> None:
         self._urls = tuple(f"{url.rstrip('/')}/api/v2/alerts" for url in urls)
@@ -72,30 +72,31 @@ class Alertmanager:
 
     @property
     def firing(self) -> Mapping[str, Firing]:
-        """The pages that are out, by stream."""
+        """The pages that are out, by episode."""
         return dict(self._firing)
 
-    def restore(self, verdicts: Iterable[Json], *, now: float) -> None:
-        """Take up what fired before a restart: the latest verdict of each stream, JSON values; `tend` posts them."""
-        self._firing = {each["stream"]: Firing(each, now) for each in verdicts if each["level"] == Level.ACT}
+    def restore(self, pages: Iterable[Json], *, now: float) -> None:
+        """Take up what fired before a restart, the payloads of pages in the order they were sent; `tend` posts them."""
+        for page in pages:
+            self._firing.pop(page["id"], None)
+            if page["status"] == FIRING:
+                self._firing[page["id"]] = Firing(page, now)
 
-    def tell(self, verdict: Json, *, now: float) -> None:
-        """Page for a verdict that says act; resolve the stream's page for ok and watch; for unknown change nothing.
+    def tell(self, page: Json, *, now: float) -> None:
+        """Post a page's payload: the verdict with `status` "firing" or "resolved".
 
         Raises `post.Unsent` if no Alertmanager took it: tell again.
         """
-        stream = verdict["stream"]
-        out, fires = self._firing.get(stream), verdict["level"] == Level.ACT
-        if verdict["level"] == Level.UNKNOWN:
-            return
-        new = Firing(verdict, out.started if out and labels(out.verdict) == labels(verdict) else now)
-        alerts = [alert(new, page=self._page, now=now)] if fires else []
-        if out and not (fires and labels(out.verdict) == labels(verdict)):
+        out, fires = self._firing.get(page["id"]), page["status"] == FIRING
+        same = out is not None and labels(out.verdict) == labels(page)
+        new = Firing(page, out.started if out and same else now)
+        alerts = [alert(new, page=self._page, now=now, resolved=not fires)]
+        if out and not same:
             alerts.append(alert(out, page=self._page, now=now, resolved=True))
         self._post(alerts)
-        self._firing.pop(stream, None)
+        self._firing.pop(page["id"], None)
         if fires:
-            self._firing[stream] = new
+            self._firing[page["id"]] = new
 
     def tend(self, now: float) -> None:
         """Post what fires again, once in `REPOST_SECONDS`. Raises `post.Unsent` if no Alertmanager took it."""

@@ -14,16 +14,13 @@ TAG = "trigwatch"
 
 
 def annotation(action: Action, *, time: float) -> dict[str, Any]:
-    """Return the body of `POST /api/annotations`; `time` in seconds since the epoch."""
+    """Return the body of `POST /api/annotations` for an ANNOTATE action; `time` in seconds since the epoch."""
     said = action.payload
-    text = said.get("text") or said.get("action") or action.kind.value
-    level, blame = said.get("level"), said.get("blame")
-    named = [f"{name}:{value}" for name, value in (("level", level), ("blame", blame)) if value]
-    where = f", run {said['run']} LS {said['ls']}" if "run" in said and "ls" in said else ""
+    where = f" (run {said['run']}, LS {said['ls']})" if "run" in said and "ls" in said else ""
     return {
         "time": round(time * 1000),
-        "tags": [TAG, f"stream:{action.stream}", *named, mark(action)],
-        "text": f"{action.stream}{where}: {text}",
+        "tags": [*dict.fromkeys((TAG, *said.get("tags", ()), mark(action)))],
+        "text": f"{said['text']}{where}",
     }
 
 

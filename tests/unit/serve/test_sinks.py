@@ -22,8 +22,17 @@ def verdict(state: str, **changes: Any) -> dict[str, Any]:
     return said.to_json() | changes
 
 
+def page(state: str, status: str = "firing", **changes: Any) -> dict[str, Any]:
+    return verdict(state, status=status, **changes)
+
+
+def mark() -> Action:
+    text = {"run": houses.RUN, "ls": houses.LS, "text": "jets: act, detector.", "tags": ["trigwatch", houses.STREAM]}
+    return Action(id="mark-1", kind=Kind.ANNOTATE, stream=houses.STREAM, payload=text)
+
+
 def action(kind: Kind = Kind.VERDICT) -> Action:
-    said = verdict("detector")
+    said = page("detector")
     return Action(id=f"{kind}-{said['id']}", kind=kind, stream=houses.STREAM, payload=said)
 
 
@@ -31,7 +40,7 @@ def deliver(sink: str, url: str, doing: Action) -> None:
     if sink == "webhook":
         webhook.send(doing, url=url, site="CMS", time=houses.NOW, timeout=2.0)
     elif sink == "grafana":
-        grafana.send(doing, url=url, token=TOKEN, time=houses.NOW, timeout=2.0)
+        grafana.send(mark(), url=url, token=TOKEN, time=houses.NOW, timeout=2.0)
     else:
         Alertmanager([url], page=PAGE, timeout=2.0).tell(doing.payload, now=houses.NOW)
 
@@ -46,7 +55,8 @@ def test_a_delivery_is_json_and_carries_its_id(sink: str, listener: Listener):
     letter = listener.letters[-1]
     assert letter.method == "POST"
     assert "json" in letter.headers["content-type"]
-    assert (doing.id if sink != "alertmanager" else doing.payload["id"]) in json.dumps(letter.json)
+    named = {"webhook": doing.id, "grafana": mark().id, "alertmanager": doing.payload["id"]}
+    assert named[sink] in json.dumps(letter.json)
 
 
 @pytest.mark.parametrize("sink", SINKS)
@@ -97,7 +107,7 @@ def test_a_cloud_event_has_what_the_specification_asks_for():
         "subject": houses.STREAM,
         "time": "2026-10-26T07:33:20.000Z",
         "datacontenttype": "application/json",
-        "data": json.loads(json.dumps(verdict("detector"))),
+        "data": json.loads(json.dumps(page("detector"))),
     }
 
 
@@ -113,13 +123,14 @@ def test_a_webhook_can_tell_a_repetition(listener: Listener):
 
 
 def test_a_mark_that_is_there_is_not_drawn_twice(listener: Listener):
-    assert grafana.send(action(), url=listener.url, token=None, time=houses.NOW) is True
+    assert grafana.send(mark(), url=listener.url, token=None, time=houses.NOW) is True
     question, answer = listener.letters
     assert question.path.startswith("/api/annotations?tags=id%3A")
     assert answer.json["time"] == houses.NOW * 1000
-    assert f"stream:{houses.STREAM}" in answer.json["tags"]
+    assert answer.json["tags"] == ["trigwatch", houses.STREAM, "id:mark-1"]
+    assert answer.json["text"] == "jets: act, detector. (run 398183, LS 241)"
     listener.answer = b'[{"id": 1}]'
-    assert grafana.send(action(), url=listener.url, token=None, time=houses.NOW) is False
+    assert grafana.send(mark(), url=listener.url, token=None, time=houses.NOW) is False
     assert [letter.method for letter in listener.letters] == ["GET", "POST", "GET"]
 
 
@@ -140,60 +151,67 @@ def pages(listener: Listener) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_page_fires_again_and_again_until_a_verdict_resolves_it(listener: Listener):
+def test_a_page_fires_again_and_again_until_it_is_resolved(listener: Listener):
     pager = Alertmanager([listener.url], page=PAGE)
-    pager.tell(verdict("detector"), now=houses.NOW)
+    pager.tell(page("detector"), now=houses.NOW)
     pager.tend(houses.NOW + 1)
     pager.tend(houses.NOW + REPOST_SECONDS / 2)
     pager.tend(houses.NOW + REPOST_SECONDS + 2)
-    pager.tell(verdict("ok"), now=houses.NOW + 100)
+    pager.tell(page("detector", "resolved", level="watch"), now=houses.NOW + 100)
     pager.tend(houses.NOW + 300)
     assert pages(listener) == [("detector", "firing")] * 3 + [("detector", "resolved")]
     assert {alert["startsAt"] for letter in listener.letters for alert in letter.json} == {"2026-10-26T07:33:20.000Z"}
 
 
-def test_a_monitor_that_no_longer_knows_does_not_resolve_a_page(listener: Listener):
-    pager = Alertmanager([listener.url], page=PAGE)
-    pager.tell(verdict("detector"), now=houses.NOW)
-    pager.tell(verdict("unknown"), now=houses.NOW + 30)
-    pager.tend(houses.NOW + 31)
-    assert pages(listener) == [("detector", "firing")] * 2
+def test_a_page_stays_out_for_hours_when_the_daemon_that_repeats_it_dies(listener: Listener):
+    Alertmanager([listener.url], page=PAGE).tell(page("detector"), now=houses.NOW)
+    (alert,) = listener.letters[0].json
+    assert alert["endsAt"] == "2026-10-26T11:33:20.000Z"
 
 
-def test_another_blame_is_another_page_and_resolves_the_first(listener: Listener):
+def test_two_episodes_of_one_stream_are_two_pages(listener: Listener):
     pager = Alertmanager([listener.url], page=PAGE)
-    pager.tell(verdict("detector"), now=houses.NOW)
-    pager.tell(verdict("firmware"), now=houses.NOW + 30)
+    pager.tell(page("detector"), now=houses.NOW)
+    pager.tell(page("firmware"), now=houses.NOW + 30)
+    pager.tell(page("detector", "resolved"), now=houses.NOW + 60)
     assert pages(listener) == [("detector", "firing"), ("firmware", "firing"), ("detector", "resolved")]
     assert [each.verdict["blame"] for each in pager.firing.values()] == ["firmware"]
 
 
-def test_what_was_never_paged_needs_no_resolution(listener: Listener):
+def test_another_blame_in_one_episode_replaces_its_page(listener: Listener):
     pager = Alertmanager([listener.url], page=PAGE)
-    pager.tell(verdict("ok"), now=houses.NOW)
+    pager.tell(page("firmware"), now=houses.NOW)
+    pager.tell(page("firmware", blame="identity"), now=houses.NOW + 30)
+    assert pages(listener) == [("firmware", "firing"), ("identity", "firing"), ("firmware", "resolved")]
+    assert [each.verdict["blame"] for each in pager.firing.values()] == ["identity"]
+
+
+def test_a_page_of_before_a_restart_can_be_resolved(listener: Listener):
+    pager = Alertmanager([listener.url], page=PAGE)
+    pager.tell(page("detector", "resolved"), now=houses.NOW)
     pager.tend(houses.NOW + 100)
-    assert listener.letters == []
+    assert pages(listener) == [("detector", "resolved")]
 
 
 def test_a_page_that_nobody_took_is_told_again(listener: Listener):
     pager = Alertmanager([listener.url], page=PAGE)
     listener.status = 503
     with pytest.raises(Unsent):
-        pager.tell(verdict("detector"), now=houses.NOW)
+        pager.tell(page("detector"), now=houses.NOW)
     assert pager.firing == {}
     listener.status = 200
-    pager.tell(verdict("detector"), now=houses.NOW + 5)
-    assert list(pager.firing) == [houses.STREAM]
+    pager.tell(page("detector"), now=houses.NOW + 5)
+    assert list(pager.firing) == [page("detector")["id"]]
 
 
 def test_one_member_of_a_cluster_may_be_down(listener: Listener):
     pager = Alertmanager(["http://127.0.0.1:1", listener.url], page=PAGE)
-    pager.tell(verdict("detector"), now=houses.NOW)
+    pager.tell(page("detector"), now=houses.NOW)
     assert pages(listener) == [("detector", "firing")]
 
 
 def test_after_a_restart_open_pages_go_on(listener: Listener):
     pager = Alertmanager([listener.url], page=PAGE)
-    pager.restore([verdict("detector"), verdict("ok", stream="other")], now=houses.NOW)
+    pager.restore([page("firmware"), page("detector"), page("firmware", "resolved")], now=houses.NOW)
     pager.tend(houses.NOW)
     assert pages(listener) == [("detector", "firing")]
