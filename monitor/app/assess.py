@@ -10,6 +10,7 @@ from emulator.detector.scenarios import Expected, Scenario
 from monitor.decide.verdict import Level, Verdict
 
 QUIET = "quiet"
+CALLS = (Level.ACT, Level.UNKNOWN)
 FULL_TURN = 6.283185307179586
 
 
@@ -59,12 +60,13 @@ def assess(scenario: Scenario, verdicts: Sequence[Verdict], *, retrain: str) -> 
     """Return what the verdicts (one a lumisection, in order) make of the scenario.
 
     Detected is the first verdict at the expected level from the onset on: what it said then counts, not what it came
-    to say later. Before the onset, and anywhere in a quiet run, every verdict that is not OK is a false alarm.
+    to say later. Before the onset, and anywhere in a quiet run, every ACT and UNKNOWN is a false alarm; WATCH is none, it
+    calls nobody.
     """
     expected = scenario.expected
     quiet = expected.level == Level.OK
     before = [v for v in verdicts if quiet or v.lumisection.ls < scenario.onset]
-    false_alarms = tuple(v for v in before if v.level is not Level.OK)
+    false_alarms = tuple(v for v in before if v.level in CALLS)
     detected = None
     if not quiet:
         after = (v for v in verdicts if v.lumisection.ls >= scenario.onset)

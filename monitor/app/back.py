@@ -9,7 +9,9 @@ from typing import Protocol
 
 from monitor.decide.action import Action
 from monitor.decide.verdict import identify
+from monitor.reference.page import Page
 from monitor.store.commit import CounterKey, Letter
+from monitor.trigger.header import Epoch
 from monitor.watch.aggregator import Aggregator
 from monitor.watch.closed import PartitionClosed
 from monitor.watch.judged import Judged
@@ -38,6 +40,10 @@ class Back(Protocol):
         """Return what must be stored to go on from here."""
         ...
 
+    def page(self, stream: str, epoch: Epoch) -> Page | None:
+        """Return the Book's page that lumisections of this epoch are judged by here."""
+        ...
+
 
 class Judging:
     """The aggregator, here."""
@@ -55,6 +61,10 @@ class Judging:
         """See Back.states."""
         return {"aggregator": self._aggregator.to_bytes()}
 
+    def page(self, stream: str, epoch: Epoch) -> Page | None:
+        """See Back.page."""
+        return self._aggregator.page(stream, epoch)
+
 
 class Forwarding:
     """The aggregator in another process: closed partitions go to the summaries topic."""
@@ -67,6 +77,11 @@ class Forwarding:
     def states(self) -> Mapping[str, bytes]:
         """See Back.states: forwarding remembers nothing."""
         return {}
+
+    def page(self, stream: str, epoch: Epoch) -> Page | None:
+        """See Back.page: nothing is judged here."""
+        del stream, epoch
+        return None
 
 
 def counted(judged: Sequence[Judged]) -> dict[CounterKey, int]:

@@ -12,11 +12,12 @@ from monitor.app import plots
 from monitor.app.loop import Turn
 from monitor.decide.retrain import Request, State
 from monitor.decide.verdict import Level
+from monitor.observe.summary import Summary
+from monitor.reference.page import Page
 from monitor.serve.view import (
     Acknowledgement,
     Compared,
     Counters,
-    Histogram,
     LevelPoint,
     RetrainState,
     RetrainView,
@@ -28,6 +29,7 @@ from monitor.serve.view import (
 from monitor.store.commit import CounterKey
 from monitor.store.database import Database
 from monitor.stream.transport import Source
+from monitor.trigger.header import Epoch
 from monitor.trigger.site import Site
 from monitor.watch.judged import Judged
 
@@ -56,7 +58,7 @@ class _Stream:
 
     judged: Judged | None = None
     levels: deque[LevelPoint] = field(default_factory=lambda: deque(maxlen=HISTORY_LUMISECTIONS))
-    pooled: deque[Judged] = field(default_factory=lambda: deque(maxlen=POOLED_LUMISECTIONS))
+    pooled: deque[tuple[Summary, Page | None]] = field(default_factory=lambda: deque(maxlen=POOLED_LUMISECTIONS))
     drawn: dict[str, Any] = field(default_factory=dict)
     delay: float | None = None
 
@@ -71,12 +73,14 @@ class Board:
         database: Database,
         source: Source,
         engine: Callable[[str], str],
+        page: Callable[[str, Epoch], Page | None],
         sinks: Callable[[], Sequence[SinkView]],
     ) -> None:
         self._identity = identity
         self._database = database
         self._source = source
         self._engine = engine
+        self._page = page
         self._sinks = sinks
         self._streams = {name: _Stream() for name in identity.streams}
         self._newest: float | None = None
@@ -114,9 +118,10 @@ class Board:
         stream.levels.append(LevelPoint(judged.lumisection, verdict.level, verdict.blame, judged.evidence.alarm))
         stream.delay = None if self._newest is None else max(0.0, judged.at - self._newest)
         if judged.summary is not None:
-            if stream.pooled and not _adds_up(stream.pooled[-1], judged):
+            latest = (judged.summary, self._page(judged.stream, judged.summary.key.epoch))
+            if stream.pooled and not _add_up(stream.pooled[-1], latest):
                 stream.pooled.clear()
-            stream.pooled.append(judged)
+            stream.pooled.append(latest)
         stream.drawn = {}
 
     def _make(self, now: float, *, ready: bool) -> Snapshot:
@@ -180,25 +185,24 @@ class Board:
         )
 
 
-def _adds_up(earlier: Judged, later: Judged) -> bool:
-    left, right = earlier.summary, later.summary
-    if left is None or right is None:
-        return False
-    return left.shape == right.shape and left.key.epoch == right.key.epoch and earlier.page == later.page
+def _add_up(earlier: tuple[Summary, Page | None], later: tuple[Summary, Page | None]) -> bool:
+    (left, page), (right, next_page) = earlier, later
+    return left.shape == right.shape and left.key.epoch == right.key.epoch and page is next_page
 
 
-def _drawn(pooled: Sequence[Judged], judged: Judged) -> dict[str, Any]:
-    summaries = [each.summary for each in pooled if each.summary is not None]
-    if not summaries:
+def _drawn(pooled: Sequence[tuple[Summary, Page | None]], judged: Judged) -> dict[str, Any]:
+    if not pooled:
         return {"score": None, "inputs": (), "maps": ()}
-    expectations = [
-        None if each.page is None or each.summary is None else each.page.histograms(each.summary) for each in pooled
-    ]
-    sums = plots.pool(summaries, expectations)
+    sums = plots.pool(
+        [summary for summary, _ in pooled],
+        [None if page is None else page.histograms(summary) for summary, page in pooled],
+    )
     moved = list(dict.fromkeys(shift.where.object for shift in judged.evidence.shifts if shift.where.object))
-    score: Histogram = plots.score_histogram(sums)
-    inputs = plots.input_histograms(sums, moved=moved)
-    return {"score": score, "inputs": inputs, "maps": plots.maps(sums, moved=moved)[:MOST_MAPS]}
+    return {
+        "score": plots.score_histogram(sums),
+        "inputs": plots.input_histograms(sums, moved=moved),
+        "maps": plots.maps(sums, moved=moved)[:MOST_MAPS],
+    }
 
 
 def _acknowledged(row: Mapping[str, Any] | None) -> Acknowledgement | None:

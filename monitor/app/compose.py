@@ -114,6 +114,7 @@ def compose(settings: Settings, *, role: Role = Role.SOLO, clock: Callable[[], f
             database=database,
             source=ends.source,
             engine=shelf.engine,
+            page=back.page,
             sinks=courier.views,
         )
         house = OpenHouse(
