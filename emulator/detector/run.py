@@ -111,7 +111,8 @@ def play(
     arguments give equal bytes. Without `scored`, no model runs and score is (n, 0).
     Raises FileNotFoundError if the committed models are missing.
     """
-    fill = draw_fill(seed=seed, run=run, lumisections=lumisections or scenario.lumisections, levelled=levelled)
+    length = scenario.lumisections if lumisections is None else lumisections
+    fill = draw_fill(seed=seed, run=run, lumisections=length, levelled=levelled)
     taking = _Taking(events_per_lumisection, partitions, Board(seed) if scored else None)
     return _blocks(taking, fill, fault=scenario.fault, onset=scenario.onset)
 

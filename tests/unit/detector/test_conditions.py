@@ -22,7 +22,8 @@ def test_levelling_holds_pileup_until_the_beams_give_less() -> None:
 
 def test_crossings_are_different_in_order_of_time_and_on_filled_bunches() -> None:
     fill = draw_fill(seed=1, run=400_000, lumisections=10)
-    crossings = draw_crossings(fill, 3, 5000)
+    # So many that draws with repetition would hold some twice.
+    crossings = draw_crossings(fill, 3, 200_000)
     time = crossings.orbit.astype(np.int64) * CROSSINGS + crossings.bx
     assert (np.diff(time) > 0).all()
     assert (crossings.orbit // ORBITS == 2).all()

@@ -38,6 +38,11 @@ def test_nothing_broken_changes_nothing(objects: Objects) -> None:
     assert Fault().seen(objects, age=0, chance=chance()) is objects
 
 
+def test_a_region_ends_on_all_four_sides() -> None:
+    inside_then_below_above_before_behind = candidates([1.0] * 5, [-50, -70, -28, -50, -50], [115, 115, 115, 106, 125])
+    assert REGION.holds(inside_then_below_above_before_behind).tolist() == [[True, False, False, False, False]]
+
+
 def test_a_dead_region_takes_jets_and_egamma_inside_it_only(objects: Objects) -> None:
     seen = DeadRegion(REGION).seen(objects, age=0, chance=chance())
     assert seen.jet.pt.tolist() == [[0.0, 40.0]]

@@ -13,6 +13,7 @@ from emulator.detector.hardware import ANNOUNCED, STALE, Board, flip
 from emulator.detector.layout import MUON
 from emulator.detector.objects import digitise
 from emulator.detector.response import Response
+from emulator.detector.run import _decided
 
 # What the repository holds; a change here is a new model, and a new digest says so.
 DIGESTS = {
@@ -125,10 +126,16 @@ def test_the_flipped_bit_is_the_seeds_and_shows(middle: Inputs) -> None:
     assert all((upset != healthy).mean() >= 0.01 for upset in upsets)
 
 
-def test_accept_is_the_score_over_the_threshold(model: emulator.Model) -> None:
-    for item in play(SCENARIOS["quiet"], seed=3, lumisections=2):
-        if isinstance(item, Block):
-            assert np.array_equal(item.accept, item.score[:, 0] >= model.card.threshold)
+def test_the_board_accepts_from_the_threshold_on(middle: Inputs) -> None:
+    class Fixed(Board):
+        threshold = 5
+
+        def announced(self, inputs: NDArray[np.integer]) -> NDArray[np.int64]:
+            return np.arange(3, 3 + len(inputs), dtype=np.int64)[:, None]
+
+    score, accept = _decided(Fixed(1), Fault(), middle[:4])
+    assert score[:, 0].tolist() == [3, 4, 5, 6]
+    assert accept.tolist() == [False, False, True, True]
 
 
 def test_a_truncated_pt_loses_its_lowest_bit_only() -> None:

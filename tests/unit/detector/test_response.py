@@ -88,6 +88,12 @@ def test_a_lumisection_needs_none_before_it() -> None:
     assert np.array_equal(alone, after)
 
 
+def test_no_lumisection_repeats_another() -> None:
+    fill = draw_fill(seed=3, run=400_000, lumisections=2)
+    crossings, response = draw_crossings(fill, 1, 1000), Response(fill)
+    assert (response.objects(crossings, 1).jet.phi != response.objects(crossings, 2).jet.phi).mean() > 0.9
+
+
 def test_digitising_counts_saturates_and_orders() -> None:
     none = Candidates(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.int16), np.zeros((1, 1), np.int16))
     jets = Candidates(

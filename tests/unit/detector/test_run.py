@@ -133,3 +133,8 @@ def test_stream_loss_leaves_gaps_but_declares_the_true_count() -> None:
 def test_more_partitions_than_events_are_refused() -> None:
     with pytest.raises(ValueError, match="one event for each"):
         play(SCENARIOS["quiet"], seed=1, events_per_lumisection=3, partitions=4, scored=False)
+
+
+def test_a_run_of_no_lumisections_is_refused_rather_than_given_the_default_length() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        play(SCENARIOS["quiet"], seed=1, lumisections=0, scored=False)
