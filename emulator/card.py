@@ -15,7 +15,7 @@ from emulator.formats import Format
 from emulator.graph import Program, Tensor
 from emulator.layout import Layout
 from emulator.pack import canonical
-from emulator.program_bytes import nameless, to_bytes
+from emulator.program_bytes import nameless, shape_from_json, to_bytes
 
 SCHEMA = "trigwatch-card/1"
 
@@ -208,9 +208,6 @@ def _tensor_to_json(tensor: Tensor) -> dict[str, Any]:
 
 def _tensor_from_json(value: Any) -> Tensor:
     try:
-        shape = tuple(int(size) for size in value["shape"])
-        if not all(0 < size < 2**20 for size in shape):
-            raise ValueError(f"shape {shape} is not one of a tensor")
-        return Tensor(str(value["name"]), shape, Format.parse(value["format"]))
+        return Tensor(str(value["name"]), shape_from_json(value["shape"]), Format.parse(value["format"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{value!r:.80} does not describe a tensor: {error}") from error

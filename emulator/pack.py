@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAGIC = b"TWE1"
+_KINDS = frozenset(("|b1", "|i1", "|u1", *(f"<{kind}{size}" for kind in "iuf" for size in (2, 4, 8))))
 _LENGTH = struct.Struct("<Q")
 
 
@@ -58,16 +59,14 @@ def canonical(value: Any) -> bytes:
 def _arrays(content: bytes, *, offset: int, index: list[tuple[str, str, list[int]]]) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     for key, kind, shape in index:
-        dtype = np.dtype(kind)
-        if dtype.kind not in "biuf":
+        if kind not in _KINDS:
             raise Unreadable(f"array {key!r} has type {kind!r}, which is not a plain number")
+        dtype = np.dtype(kind)
         count = 1
         for size in shape:
             if size < 0:
                 raise Unreadable(f"array {key!r} has shape {shape}, which no array has")
             count *= size
-        if offset + count * dtype.itemsize > len(content):
-            raise Unreadable(f"array {key!r} of shape {shape} does not fit {len(content)} bytes: it was cut")
         arrays[key] = np.frombuffer(content, dtype, count, offset).reshape(shape).copy()
         offset += count * dtype.itemsize
     if offset != len(content):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from emulator.graph import KINDS, Layer, Program, Tensor
 from emulator.pack import Unreadable, pack, unpack
 
 _SCHEMA = "trigwatch-program/1"
+_LARGEST_TENSOR = 2**22
 _INTEGERS = (np.int8, np.int16, np.int32, np.int64)
 
 
@@ -68,6 +70,14 @@ def narrowed(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(kind)
 
 
+def shape_from_json(value: Any) -> tuple[int, ...]:
+    """Return a tensor's shape; raises ValueError for one that no trigger's network has."""
+    shape = tuple(int(size) for size in value)
+    if not all(size > 0 for size in shape) or math.prod(shape) > _LARGEST_TENSOR:
+        raise ValueError(f"no tensor has shape {shape}")
+    return shape
+
+
 def _layer_to_json(layer: Layer, *, number: int, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
     entry: dict[str, Any] = {"kind": type(layer).__name__}
     for field in dataclasses.fields(layer):
@@ -108,5 +118,5 @@ def _from_json(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
     if "array" in value:
         return arrays[value["array"]].astype(np.int64)
     if "tensor" in value:
-        return Tensor(value["tensor"], tuple(int(size) for size in value["shape"]), Format.parse(value["format"]))
+        return Tensor(value["tensor"], shape_from_json(value["shape"]), Format.parse(value["format"]))
     return Format.parse(value["format"])

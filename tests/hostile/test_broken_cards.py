@@ -121,6 +121,25 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
         ),
         "layer kind 'Eval'",
     ),
+    "a program with a tensor of terabytes": (
+        replace(
+            "program",
+            pack(
+                {
+                    "schema": "trigwatch-program/1",
+                    "inputs": [{"tensor": "x", "shape": [2**21, 2**21], "format": "ap_int<8>"}],
+                    "layers": [],
+                    "outputs": ["x"],
+                },
+                {},
+            ),
+        ),
+        r"no tensor has shape \(2097152, 2097152\)",
+    ),
+    "an array of a type that numpy would choke on": (
+        replace("program", MAGIC + (24).to_bytes(8, "little") + b'[{},[["w","<u07",[1]]]]\n'),
+        "'<u07', which is not a plain number",
+    ),
     "an array larger than the file": (
         replace("program", MAGIC + (41).to_bytes(8, "little") + b'[{},[["w","<i8",[999999999999999,99999]]]]'[:41]),
         "damaged|was cut",
