@@ -97,6 +97,9 @@ class Worker:
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        self._stop()
+
     def _ensure_started(self) -> None:
         if self._process is not None and self._process.poll() is None:
             return

@@ -161,14 +161,16 @@ def test_one_changed_weight_is_another_model_and_does_not_overwrite(tmp_path: Pa
 
 
 @pytest.mark.csim
-def test_a_saved_graph_and_a_graph_in_memory_are_the_same_model(tmp_path: Path) -> None:
+def test_a_file_a_saved_graph_a_project_and_a_graph_in_memory_are_the_same_model(tmp_path: Path) -> None:
     file = keras(tmp_path)
     reader = pytest.importorskip("emulator.graph_source", reason="needs the models extra", exc_type=ImportError)
     graph = reader.read_graph(file)
     graph.save(tmp_path / "net.fml")
+    graph.config.config["OutputDir"] = str(tmp_path / "project")
+    graph.write()
     digests = {
         emulator.import_hls4ml(source, label=f"net_{i}", out=tmp_path, events=10).digest
-        for i, source in enumerate((file, graph, tmp_path / "net.fml"))
+        for i, source in enumerate((file, graph, tmp_path / "net.fml", tmp_path / "project"))
     }
     assert len(digests) == 1
 

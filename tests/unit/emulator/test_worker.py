@@ -1,3 +1,4 @@
+import gc
 import os
 import subprocess
 import threading
@@ -149,3 +150,13 @@ def test_a_worker_ends_with_its_parent_s_end_of_the_pipe(library: Path) -> None:
     worker._commands = -1
     assert process.wait(timeout=10) == 0
     worker.close()
+
+
+def test_a_forgotten_worker_leaves_no_process(library: Path) -> None:
+    worker = Worker(library)
+    worker.run(rows(1), width=2)
+    process = worker._process
+    assert process is not None
+    del worker
+    gc.collect()
+    assert process.wait(timeout=10) is not None
