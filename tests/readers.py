@@ -41,11 +41,15 @@ def until(condition: Callable[[], bool], *readers: Reader) -> None:
     In threads, because a group shares out its partitions only when all of its members poll.
     """
     deadline = time.monotonic() + PATIENCE
+    waiting = set(map(id, readers))
 
     def run(reader: Reader) -> None:
-        while not condition() and time.monotonic() < deadline:
+        # Who is content goes on polling until all are: another may be waiting for it in a rebalance.
+        while waiting and time.monotonic() < deadline:
             reader.step()
+            if condition():
+                waiting.discard(id(reader))
 
     with ThreadPoolExecutor(len(readers)) as threads:
         list(threads.map(run, readers))
-    assert condition(), [(sorted(each.mine), len(each.read)) for each in readers]
+    assert not waiting, [(sorted(each.mine), len(each.read)) for each in readers]

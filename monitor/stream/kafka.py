@@ -180,6 +180,8 @@ class _Session:
             self.assign_all()
         else:
             consumer.subscribe(self._topics, listener=self._changes)
+            # Fetches what the cluster has: who joins without knowing the partitions is given none, and joins twice.
+            consumer.topics()
 
     def assign_all(self) -> None:
         """Take every partition that the topics have by now, where nobody shares them with us."""
@@ -200,8 +202,17 @@ class _Session:
         return self._changes.are_waiting or {Partition(*each) for each in self.consumer.assignment()} != set(self.next)
 
     def is_joining(self) -> bool:
-        """Return whether the group is sharing out its partitions just now."""
-        return not self._is_static and self.consumer.group_metadata().state == MemberState.REBALANCING
+        """Return whether the group is sharing out its partitions just now.
+
+        A join that kafka-python 3.0.12 began because a topic's partitions changed, and that outlives one of its polls,
+        is never finished: it forgets that it wants to join, and the member stays without partitions and heartbeats.
+        So it is reminded; nothing public does that without leaving the group.
+        """
+        if self._is_static or self.consumer.group_metadata().state != MemberState.REBALANCING:
+            return False
+        if not self.consumer._coordinator.need_rejoin():  # noqa: SLF001
+            self.consumer._coordinator.request_rejoin()  # noqa: SLF001
+        return True
 
     def moved(self) -> tuple[frozenset[Partition], frozenset[Partition]]:
         """Return what was assigned and what was revoked since the last call.

@@ -75,15 +75,30 @@ def test_topics_that_exist_already_are_left_as_they_are(broker):
     source.close()
 
 
-def test_a_partition_that_is_added_later_is_read_too(broker):
-    connection = connected(broker, "growing", metadata_max_age_ms=500)
-    source = KafkaSource(connection, ["growing"])
-    wait(source, lambda health: len(health.lag) == 1)
+def grow(broker: Broker, topic: str, partitions: int) -> None:
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    admin.create_partitions({"growing": 2})
+    admin.create_partitions({topic: partitions})
     admin.close()
+
+
+def test_a_partition_that_is_added_later_is_read_too(broker):
+    source = KafkaSource(connected(broker, "growing", metadata_max_age_ms=500), ["growing"])
+    wait(source, lambda health: len(health.lag) == 1)
+    grow(broker, "growing", 2)
     wait(source, lambda health: len(health.lag) == 2)
     source.close()
+
+
+def test_partitions_that_are_added_later_are_shared_in_the_group(broker):
+    connection = connected(broker, "spreading", 2, metadata_max_age_ms=500)
+    first, second = (
+        Reader(KafkaSource(connection, ["spreading"], group="spreading", session_timeout=6), {}) for _ in range(2)
+    )
+    until(lambda: len(first.mine) == len(second.mine) == 1, first, second)
+    grow(broker, "spreading", 6)
+    until(lambda: len(first.mine) == len(second.mine) == 3, first, second)
+    for each in (first, second):
+        each.source.close()
 
 
 def test_a_record_that_cannot_be_unpacked_is_reported_and_passed(broker):
