@@ -5,10 +5,8 @@ from __future__ import annotations
 from monitor.decide.case import Case, Culprit, Rules
 from monitor.decide.table import Question, Row
 from monitor.decide.verdict import Blame, Level
-from monitor.drift.evidence import Shift, Where
+from monitor.drift.evidence import Where
 from monitor.trigger.site import Site
-
-WHOLE = 4  # shifts that are looked at when one kind of object is to blame: the weakest of many are chance
 
 
 def blame(row: Row, case: Case, rules: Rules) -> Blame:
@@ -17,7 +15,7 @@ def blame(row: Row, case: Case, rules: Rules) -> Blame:
         named = case.culprit is not None and not case.culprit.hypothesis and explains(case.culprit, rules)
         return Blame.IDENTITY if named else Blame.FIRMWARE
     if row.question is Question.CONDITIONS:
-        return Blame.DETECTOR if is_detector(case) else Blame.CONDITIONS
+        return Blame.DETECTOR if is_detector(case, rules) else Blame.CONDITIONS
     return Blame(row.blame)
 
 
@@ -31,34 +29,34 @@ def is_local(place: Where) -> bool:
     return place.eta is not None or place.phi is not None
 
 
-def is_detector(case: Case) -> bool:
+def is_detector(case: Case, rules: Rules) -> bool:
     """Say whether the shift has a place: localised, or confined to one kind of object."""
-    shifts = moved(case)
-    if not shifts:
-        return False
-    return is_local(shifts[0].where) or confined(case) is not None
+    shifts = case.evidence.shifts
+    return bool(shifts) and (is_local(shifts[0].where) or confined(case, rules) is not None)
 
 
-def moved(case: Case) -> tuple[Shift, ...]:
-    """Return the shifts that carry the case, largest first."""
-    return case.evidence.shifts
-
-
-def confined(case: Case) -> str | None:
+def confined(case: Case, rules: Rules) -> str | None:
     """Return the kind of object that alone has moved, or None.
 
-    The score moves with whatever moves, so quantities without an object say nothing against it.
+    The score moves with whatever moves, and a sum over the whole detector with its parts: neither says anything
+    against the one kind. A case that rests on no kind at all is general.
     """
-    kinds = [shift.where.object for shift in moved(case) if shift.where.object is not None]
-    return kinds[0] if kinds and len(set(kinds[:WHOLE])) == 1 else None
+    shifts = case.evidence.shifts
+    proven = [shift for shift in shifts if shift.ratio >= rules.alarm] or list(shifts[:1])
+    kinds = {shift.where.object for shift in proven if shift.where.object is not None}
+    parts = kinds & set(case.groups)
+    found = parts or kinds
+    return found.pop() if len(found) == 1 else None
 
 
-def place(row: Row, case: Case) -> Where:
+def place(row: Row, case: Case, rules: Rules) -> Where:
     """Return where the evidence points, as far as it is localised."""
-    if row.question is not Question.CONDITIONS or not moved(case):
+    if row.question is Question.AGREEMENT:
+        return Where(bit=case.bit)
+    if row.question is not Question.CONDITIONS or not case.evidence.shifts:
         return Where()
-    first = moved(case)[0].where
-    return first if is_local(first) else Where(object=confined(case))
+    first = case.evidence.shifts[0].where
+    return first if is_local(first) else Where(object=confined(case, rules))
 
 
 def action(row: Row, case: Case, *, who: Blame, where: Where, site: Site) -> str:
@@ -89,7 +87,8 @@ def _for_agreement(case: Case, *, who: Blame, watching: bool) -> str:
 
 
 def _for_conditions(case: Case, *, who: Blame, where: Where, watching: bool, site: Site) -> str:
-    what = in_words(where) or (moved(case)[0].quantity if moved(case) else "the inputs")
+    shifts = case.evidence.shifts
+    what = in_words(where) or (shifts[0].quantity if shifts else "the inputs")
     if watching:
         return f"Something may be moving in {what}: look again in a few {site.lumisection_word}s, do nothing yet."
     if who is Blame.DETECTOR:

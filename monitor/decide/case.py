@@ -66,7 +66,8 @@ class Case:
     events
         Events that arrived in this epoch; 0 where there are none to judge.
     groups
-        Names of the layout's object groups, to tell a shift of one kind of object from a general one.
+        Kinds of objects that have a place of their own in the detector (jets, muons), as opposed to sums over all of
+        it (missing energy): to tell a shift of one kind from a general one.
     culprit
         Set where the mismatches were looked into and something fits.
     silent_since

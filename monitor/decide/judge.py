@@ -13,7 +13,6 @@ from monitor.decide.retrain import Request, propose
 from monitor.decide.standing import Episode, Shown, Standing
 from monitor.decide.table import TABLE, Question, Row
 from monitor.decide.verdict import Blame, Level, Verdict, identify
-from monitor.drift.evidence import Where
 from monitor.trigger.lumisection import Lumisection
 from monitor.trigger.site import Site
 
@@ -77,17 +76,17 @@ def _quiet(standing: Standing, case: Case, rules: Rules) -> dict[str, int]:
         says, before = row.holds(case, rules), standing.quiet.get(row.name)
         if says:
             found[row.name] = 0
-        elif before is not None and row.lasts:
-            quiet = before if says is None else before + 1
-            if quiet < rules.clear_after:
-                found[row.name] = quiet
+        elif before is not None and says is None:
+            found[row.name] = before
+        elif before is not None and row.lasts and before + 1 < rules.clear_after:
+            found[row.name] = before + 1
     return found
 
 
 def _episode(
-    known: Episode | None, row: Row, case: Case, *, quiet: dict[str, int], rules: Rules, site: Site
+    before: Episode | None, row: Row, case: Case, *, quiet: dict[str, int], rules: Rules, site: Site
 ) -> Episode:
-    ls, seen = case.evidence.lumisection, quiet[row.name] == 0
+    ls, known, seen = case.evidence.lumisection, before, quiet[row.name] == 0
     who = blame(row, case, rules) if seen or known is None else known.blame
     since = min(_since(row, case), ls)
     if known is None:
@@ -97,16 +96,17 @@ def _episode(
         known = replace(
             known, level=row.level, since=since if rises else known.since, blame=who if rises else known.blame
         )
+    falls = row.level is Level.WATCH and before is not None and before.level is Level.ACT
     known = _blamed(known, who, patience=rules.clear_after)
     if seen:
-        where = place(row, case)
         known = replace(
             known,
             over=known.over + (row.level is Level.ACT),
             what=_what(row, case),
-            where=where,
-            action=action(row, case, who=known.blame, where=where, site=site),
+            where=place(row, case, rules),
         )
+    if seen or falls:
+        known = replace(known, action=action(row, case, who=known.blame, where=known.where, site=site))
     return replace(known, capsule=known.capsule or (case.capsule if row.question is Question.AGREEMENT else None))
 
 
@@ -159,15 +159,11 @@ def _verdict(
         blame=episode.blame,
         since=episode.since,
         what=episode.what,
-        where=episode.where if episode.where != Where() else Where(bit=_bit(top, case)),
+        where=episode.where,
         evidence={**numbers(case), **details},
         action=episode.action,
         capsule=episode.capsule,
     )
-
-
-def _bit(top: Row | None, case: Case) -> int | None:
-    return case.bit if top is not None and top.question is Question.AGREEMENT else None
 
 
 def verdict_id(standing: Standing, kind: str, first: Lumisection) -> str:

@@ -39,7 +39,7 @@ class Row:
     when, blame
         For people; `{…}` are rules.
     holds
-        True, False, or None where this lumisection cannot say: then what held before goes on.
+        True, False, or None where this lumisection cannot say: then what held before goes on as it was.
     lasts
         True if the row goes on holding until its evidence has been away for `clear_after` lumisections. What the
         daemon cannot answer it says at once and takes back at once.
@@ -101,6 +101,11 @@ def _drifting(case: Case, rules: Rules) -> bool | None:
     return case.evidence.alarm >= rules.warning if over is False and not broken(case, rules) else over
 
 
+def _incomplete(case: Case, rules: Rules) -> bool | None:
+    # While anything is still being lost, one better lumisection does not mean that the stream is mended.
+    return incomplete(case, rules) or (None if _flawed(case, rules) else False)
+
+
 def _flawed(case: Case, _: Rules) -> bool:
     arrived = case.evidence.completeness
     differs = arrived.declared is not None and arrived.received != arrived.declared
@@ -130,8 +135,8 @@ TABLE: tuple[Row, ...] = (
         Question.STREAM,
         Level.UNKNOWN,
         "stream",
-        "a partition is missing, or {incomplete} or more of the declared events",
-        incomplete,
+        "a partition is missing, or {incomplete} or more of the declared events; until nothing is missing any more",
+        _incomplete,
         lasts=False,
     ),
     Row(

@@ -17,6 +17,7 @@ from monitor.reference.learn import Unlearnable, learn_page
 from monitor.reference.page import FEWEST_EVENTS, Page, PageKey
 from monitor.trigger.pack import pack, unpack
 from monitor.watch.court import Court
+from monitor.watch.dossier import Recent
 
 MOST_EPOCHS = 8  # epochs whose detectors are remembered, and keys whose pages are being learnt at a time
 Subject = str
@@ -32,14 +33,13 @@ class Conditions:
     stream: str
     floor: float | None
     _states: dict[Subject, BatteryState] = field(default_factory=dict)
+    _recent: dict[Subject, Recent] = field(default_factory=dict)
     _lessons: dict[PageKey, list[Summary]] = field(default_factory=dict)
 
     def step(self, summary: Summary, arrived: Completeness, court: Court) -> Evidence:
         """Judge one lumisection of one epoch, and learn from it where there is no page."""
-        epoch = summary.key.epoch
-        page = court.open(self.stream, epoch)
-        names = (epoch.model, epoch.digest, epoch.menu, epoch.firmware, epoch.prescale_column, summary.shape.digest())
-        subject = identify(*names)
+        page = court.open(self.stream, summary.key.epoch)
+        subject = _subject(summary)
         state, evidence = court.battery.step(
             self._states.pop(subject, None),
             summary=summary,
@@ -49,10 +49,16 @@ class Conditions:
             unjudged=self._progress(summary, court) if page is None else None,
         )
         self._states[subject] = state
+        self.recent(summary).add(summary, evidence.accept)
         _keep_newest(self._states)
+        _keep_newest(self._recent)
         if page is None and _is_clean(summary, evidence, court):
             self._learn(summary, court)
         return evidence
+
+    def recent(self, summary: Summary) -> Recent:
+        """Return the scores of the newest lumisections of this one's epoch."""
+        return self._recent.setdefault(_subject(summary), Recent())
 
     def _progress(self, summary: Summary, court: Court) -> str:
         known = len(self._lessons.get(PageKey.of(self.stream, summary.key.epoch), ()))
@@ -79,7 +85,14 @@ class Conditions:
         arrays = {f"state.{i:02}": _bytes(self._states[subject].to_bytes()) for i, subject in enumerate(subjects)}
         for i, key in enumerate(keys):
             arrays.update({f"lesson.{i:02}.{j:04}": _bytes(s.to_bytes()) for j, s in enumerate(self._lessons[key])})
-        return pack({"subjects": subjects, "keys": [list(key) for key in keys]}, arrays)
+        recent = {subject: each for subject, each in self._recent.items() if each.scores}
+        arrays.update({f"recent.{i:02}": np.stack(each.scores) for i, each in enumerate(recent.values())})
+        names = {
+            "subjects": subjects,
+            "keys": [list(key) for key in keys],
+            "recent": [[subject, each.wanted] for subject, each in recent.items()],
+        }
+        return pack(names, arrays)
 
     def restore(self, content: bytes) -> None:
         """Take the state that `to_bytes` wrote. Raises `Unreadable`."""
@@ -88,7 +101,17 @@ class Conditions:
             subject: BatteryState.from_bytes(arrays[f"state.{i:02}"].tobytes())
             for i, subject in enumerate(names["subjects"])
         }
+        self._recent = {
+            subject: Recent(list(arrays[f"recent.{i:02}"]), wanted)
+            for i, (subject, wanted) in enumerate(names["recent"])
+        }
         self._lessons = {PageKey(*key): _lessons(arrays, f"lesson.{i:02}.") for i, key in enumerate(names["keys"])}
+
+
+def _subject(summary: Summary) -> Subject:
+    epoch = summary.key.epoch
+    names = (epoch.model, epoch.digest, epoch.menu, epoch.firmware, epoch.prescale_column)
+    return identify(*names, summary.shape.digest())
 
 
 def _lessons(arrays: Mapping[str, NDArray[Any]], prefix: str) -> list[Summary]:

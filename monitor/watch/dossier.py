@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.decide.capsule import Capsule
 from monitor.decide.numbers import finite
@@ -15,6 +17,7 @@ from monitor.watch.suspects import Suspects
 
 MOST_CAPSULES = 3
 MOST_FITS = 4
+REMEMBERED = 20
 
 
 def capsules(summary: Summary) -> tuple[Capsule, ...]:
@@ -37,30 +40,40 @@ def capsules(summary: Summary) -> tuple[Capsule, ...]:
     )
 
 
-def threshold(summary: Summary, rate: float) -> int | None:
-    """Return the raw threshold at which `rate` of these events would be accepted, read off the score's histogram.
+@dataclass(slots=True)
+class Recent:
+    """The scores of the newest judged lumisections of one epoch, and how many of them should have been accepted.
 
-    Linear within a bin. None where the stream has no threshold, no events, or the rate cannot be reached.
+    `scores` are counts (score bins,), `wanted` the expected accepted events; one entry a lumisection.
     """
-    counts = summary.counts["score"][0]
-    total = int(counts.sum())
-    if summary.shape.threshold is None or total == 0 or not 0.0 < rate < 1.0:
-        return None
-    above = np.concatenate([np.cumsum(counts[::-1])[::-1], [0]])  # events at or over each edge
-    wanted, edges = rate * total, score_edges()
-    bin_ = int(np.flatnonzero(above >= wanted)[-1])
-    share = (above[bin_] - wanted) / max(int(above[bin_] - above[bin_ + 1]), 1)
-    return int(np.ceil(edges[bin_] + share * (edges[bin_ + 1] - edges[bin_])))
+
+    scores: list[NDArray[np.int64]] = field(default_factory=list)
+    wanted: list[float] = field(default_factory=list)
+
+    def add(self, summary: Summary, accept: AcceptRate | None) -> None:
+        """Remember a lumisection for which the reference expects a rate."""
+        if accept is not None:
+            self.scores = [*self.scores, summary.counts["score"][0]][-REMEMBERED:]
+            self.wanted = [*self.wanted, accept.expected * summary.events][-REMEMBERED:]
+
+    def threshold(self) -> int | None:
+        """Return the raw threshold that would have accepted the expected number of events, linear within a bin."""
+        if not self.scores:
+            return None
+        counts, wanted = np.sum(self.scores, axis=0), sum(self.wanted)
+        above = np.concatenate([np.cumsum(counts[::-1])[::-1], [0]])  # events at or over each edge
+        if not 0.0 < wanted < above[0]:
+            return None
+        edges, chosen = score_edges(), int(np.flatnonzero(above >= wanted)[-1])
+        share = (above[chosen] - wanted) / max(int(above[chosen] - above[chosen + 1]), 1)
+        return int(np.ceil(edges[chosen] + share * (edges[chosen + 1] - edges[chosen])))
 
 
-def for_training(summary: Summary, accept: AcceptRate | None) -> dict[str, Any]:
-    """Return what a retraining request says about thresholds."""
-    return {
-        "threshold": {
-            "present": summary.shape.threshold,
-            "restoring": None if accept is None else threshold(summary, accept.expected),
-        }
-    }
+def for_training(summary: Summary, recent: Recent) -> dict[str, Any]:
+    """Return what a retraining request says about thresholds, raw."""
+    present = summary.shape.threshold
+    restoring = None if present is None else recent.threshold()
+    return {"threshold": {"present": present, "restoring": restoring, "lumisections": len(recent.scores)}}
 
 
 def details(suspects: Suspects | None) -> dict[str, Any]:

@@ -115,12 +115,13 @@ class StreamWatch:
         case = Case(
             evidence=evidence,
             events=summary.events,
+            groups=tuple(group.name for group in summary.shape.groups if group.count > 1),
             culprit=None if found is None else found.culprit,
             skipped=sitting.skipped,
             bit=found.delta.bits[0] if found is not None and len(found.delta.bits) == 1 else None,
             capsule=samples[0].id if samples else None,
             details=extra,
-            dossier=for_training(summary, evidence.accept),
+            dossier=for_training(summary, self._conditions.recent(summary)),
         )
         before = self._standings.get((epoch.model, epoch.digest))
         judgement = self._judge(case, court)
