@@ -48,7 +48,7 @@ from emulator.graph import (
 BLOCK = 2048
 """Events run through all layers at once: the arrays between two layers stay in the cache."""
 
-_ELEMENTS = 1 << 21
+_ELEMENTS = 1 << 19
 
 Run = Callable[..., Integers]
 

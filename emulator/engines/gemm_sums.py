@@ -79,11 +79,13 @@ def plan_pool(layer: Pool, source: Signal, tensor: Tensor) -> tuple[Step, Signal
         padding = -half if tensor.format.signed else half
         fraction = tensor.format.fraction
         return (
-            lambda values: finish(cast(taken(values, layer.gather, padding).max(axis=2), fraction, layer.accumulator)),
+            lambda values: finish(
+                cast(taken(as_int64(values), layer.gather, padding).max(axis=2), fraction, layer.accumulator)
+            ),
             result,
         )
     checked(source, layer.name)
-    return lambda values: finish(_average(taken(values, layer.gather), layer, source.fraction)), result
+    return lambda values: finish(_average(taken(as_int64(values), layer.gather), layer, source.fraction)), result
 
 
 def _average(windows: Raw, layer: Pool, fraction: int) -> Raw:
@@ -103,13 +105,14 @@ def plan_select(layer: Select, source: Signal) -> tuple[Step, Signal]:
     return lambda values: finish(taken(values, layer.gather)), result
 
 
-def taken(values: Integers, gather: Raw, padding: int = 0) -> Raw:
-    """Return values[:, gather] as int64, `padding` where gather is -1."""
-    chosen = as_int64(values[:, np.maximum(gather, 0)])
-    missing = gather < 0
+def taken(values: Integers, gather: Raw, padding: int = 0) -> Integers:
+    """Return values[:, gather], `padding` where gather is -1."""
+    flat = gather.reshape(-1)
+    chosen = np.take(values, np.maximum(flat, 0), axis=1)
+    missing = flat < 0
     if missing.any():
         chosen[:, missing] = padding
-    return chosen
+    return chosen.reshape(len(values), *gather.shape)
 
 
 def _ends(source: Signal, factors: Raw) -> tuple[int, int]:

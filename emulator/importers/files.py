@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,10 @@ def read_keras(
 def read_onnx(path: Path, *, hls_config: Mapping[str, Any] | None = None, backend: str = "Vivado") -> Any:
     """Return the ModelGraph of an ONNX or QONNX file, cleaned up as hls4ml wants it."""
     _check_file(path)
-    model = cleanup_model(ModelWrapper(onnx.load(str(path))))
+    with warnings.catch_warnings():
+        # QONNX files of older tools name their domains differently; the reader mends that itself and says so.
+        warnings.filterwarnings("ignore", message="Some old-style domain attributes", category=UserWarning)
+        model = cleanup_model(ModelWrapper(onnx.load(str(path))))
     with contextlib.redirect_stdout(io.StringIO()):
         return convert_from_onnx_model(
             model, output_dir="model", backend=backend, hls_config=_with_defaults(hls_config)
