@@ -35,11 +35,14 @@ Rows = Callable[..., Sequence[Mapping[str, Any]]]
 class Doors:
     """Every request's way into the house; `clock` gives seconds since the epoch."""
 
-    def __init__(self, house: House, *, clock: Callable[[], float], series: int) -> None:
+    def __init__(
+        self, house: House, *, clock: Callable[[], float], series: int, capsule: Callable[[str], Any] | None
+    ) -> None:
         self._house = house
         self._clock = clock
         self._series = series
-        self._page = Page()
+        self._capsule = capsule
+        self._page = Page(capsules=capsule is not None)
 
     def routes(self) -> list[Route]:
         """Return every address that answers."""
@@ -57,6 +60,7 @@ class Doors:
             Route("/api/v1/references", self.references),
             Route("/api/v1/models", self.models),
             Route("/api/v1/retrain", self.retrain),
+            Route("/api/v1/capsules/{id}", self.capsule),
             Route("/api/v1/verdicts/{id}/ack", self.acknowledge, methods=["POST"]),
             Route("/api/v1/retrain/{id}/approve", self.approve, methods=["POST"]),
             Route("/api/v1/retrain/{id}/reject", self.reject, methods=["POST"]),
@@ -135,6 +139,15 @@ class Doors:
         del request
         return answer({"retrain": self._house.retrain()})
 
+    def capsule(self, request: Request) -> Response:
+        """Give what `trigwatch capsule replay` needs to replay one mismatch, as a file."""
+        name = identity(request)
+        if self._capsule is None:
+            raise HTTPException(404, "this daemon keeps no capsules")
+        kept = answer(self._capsule(name))
+        kept.headers["Content-Disposition"] = f'attachment; filename="capsule-{name.replace(":", "-")}.json"'
+        return kept
+
     async def acknowledge(self, request: Request) -> Response:
         """Note that somebody has seen a verdict."""
         said = await statement.read(request)
@@ -155,13 +168,19 @@ class Doors:
         )
 
     async def _say(self, request: Request, said: Statement, change: Callable[[str], None], done: str) -> Response:
-        name = request.path_params["id"]
-        if not ID.fullmatch(name):
-            raise HTTPException(404, f"{name!r} is not an id: ids come from /api/v1/verdicts and /api/v1/retrain")
+        name = identity(request)
         await run_in_threadpool(change, name)
         if said.form:
             return RedirectResponse("/", status_code=303)
         return answer({"id": name, "state": done, "who": said.who, "note": said.note})
+
+
+def identity(request: Request) -> str:
+    """Return the id in the request's path. Raises HTTPException (404) where it cannot be one."""
+    name: str = request.path_params["id"]
+    if not ID.fullmatch(name):
+        raise HTTPException(404, f"{name!r} is not an id: ids come from /api/v1/verdicts and /api/v1/retrain")
+    return name
 
 
 def status(snapshot: Snapshot, *, now: float) -> dict[str, Any]:
@@ -199,11 +218,30 @@ def rows(source: Rows, request: Request) -> Sequence[Mapping[str, Any]]:
 
 
 def create(
-    house: House, *, clock: Callable[[], float], hosts: Collection[str] = LOOPBACK, series: int = metrics.SERIES
+    house: House,
+    *,
+    clock: Callable[[], float],
+    hosts: Collection[str] = LOOPBACK,
+    series: int = metrics.SERIES,
+    capsule: Callable[[str], Any] | None = None,
 ) -> Starlette:
-    """Return the application; `hosts` are the names it answers to (empty: any), `series` caps the metrics page."""
+    """Return the application.
+
+    Parameters
+    ----------
+    house
+        What is shown and who is told.
+    clock
+        Seconds since the epoch.
+    hosts
+        The names it answers to; empty allows any.
+    series
+        The most series on the metrics page.
+    capsule
+        Gives a stored capsule's JSON value by its id, raises `Absent`; None where none are kept.
+    """
     return Starlette(
-        routes=Doors(house, clock=clock, series=series).routes(),
+        routes=Doors(house, clock=clock, series=series, capsule=capsule).routes(),
         middleware=[Middleware(Shield, hosts=hosts)],
         exception_handlers={
             HTTPException: _http_error,

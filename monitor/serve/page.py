@@ -50,9 +50,9 @@ class Panel:
 
 
 class Page:
-    """The templates, loaded once."""
+    """The templates, loaded once; `capsules` says whether the API gives them out."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, capsules: bool = False) -> None:
         self._templates = Environment(
             loader=PackageLoader("monitor.serve"),
             autoescape=True,
@@ -60,7 +60,9 @@ class Page:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals.update(words=words, number=number, bar=figure.bar, renew=RENEW_SECONDS)
+        self._templates.globals.update(
+            words=words, number=number, bar=figure.bar, renew=RENEW_SECONDS, capsules=capsules
+        )
         folder = resources.files("monitor.serve") / "templates"
         self._static = {name: (folder / name).read_bytes() for name in STATIC}
 

@@ -12,7 +12,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from monitor.serve.http import create
-from monitor.serve.view import RetrainState, RetrainView, Snapshot
+from monitor.serve.view import Absent, RetrainState, RetrainView, Snapshot
 from tests.unit.serve import houses
 
 PAGE = "http://127.0.0.1"
@@ -210,6 +210,22 @@ def test_a_foreign_host_name_is_refused_so_that_dns_cannot_be_turned_against_the
         assert room.client.get("/", headers={"Host": name}).status_code == 200, name
     opened = Client(create(room.house, clock=lambda: houses.NOW, hosts=()), base_url="http://p5.example")
     assert opened.get("/").status_code == 200
+
+
+def test_a_capsule_is_given_as_a_file_for_the_replay():
+    def capsule(name: str) -> dict[str, Any]:
+        if name != "c-9d8b1f":
+            raise Absent(f"no capsule has id {name!r}")
+        return {"schema": "capsule/1", "id": name}
+
+    house = houses.Remembering(houses.named("firmware"))
+    client = Client(create(house, clock=lambda: houses.NOW, capsule=capsule))
+    assert '<a href="/api/v1/capsules/c-9d8b1f">' in client.get("/").text
+    answer = client.get("/api/v1/capsules/c-9d8b1f")
+    assert answer.json()["id"] == "c-9d8b1f"
+    assert answer.headers["content-disposition"] == 'attachment; filename="capsule-c-9d8b1f.json"'
+    assert client.get("/api/v1/capsules/other").status_code == 404
+    assert Room(houses.named("firmware")).client.get("/api/v1/capsules/c-9d8b1f").status_code == 404
 
 
 def test_reload_answers_with_what_changed_or_why_not(room: Room):
