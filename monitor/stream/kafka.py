@@ -110,6 +110,9 @@ def topology(connection: Connection, topics: Sequence[str], *, patience: float =
 
 @contextlib.contextmanager
 def _administration(connection: Connection, purpose: str, *, patience: float) -> Iterator[KafkaAdminClient]:
+    # As with consumer and producer: a failed construction takes long and leaves a thread behind.
+    if not connection.is_reachable():
+        raise Undelivered(f"could not {purpose}: no broker takes connections at {', '.join(connection.bootstrap)}")
     try:
         admin = KafkaAdminClient(**connection.settings(bootstrap_timeout_ms=int(patience * 1000)))
         try:

@@ -43,7 +43,11 @@ class TapeSource:
         self._path = Path(path)
         self._file = self._path.open("rb")
         self._index = Index(self._file, self._path)
-        self._index.extend()
+        try:
+            self._index.extend()
+        except Damaged:
+            self._file.close()
+            raise
         self._topics = tuple(self._index.topics if topics is None else topics)
         self._max_records = max_records
         self._next: dict[Partition, int] = {}
@@ -136,16 +140,22 @@ class TapeSink:
         self._clock = clock
         self._placement = Placement()
         self._file = self._path.open("a+b", buffering=0)
+        self._index = Index(self._file, self._path)
+        try:
+            self._take_over()
+        except Damaged:
+            self._file.close()
+            raise
+        for topic, partitions in (topics or {}).items():
+            self.create(topic, partitions)
+
+    def _take_over(self) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._file.close()
             raise Damaged(f"{self._path} is being written by another process: wait for it or choose another") from error
-        self._index = Index(self._file, self._path)
         self._index.extend()
         self._mend()
-        for topic, partitions in (topics or {}).items():
-            self.create(topic, partitions)
 
     def create(self, topic: str, partitions: int = 1) -> None:
         """Add a topic, or partitions to it; nothing happens where it has as many already."""
@@ -191,7 +201,8 @@ class TapeSink:
         if self._index.torn:
             # Not thrown away: a damaged length in the middle would make everything behind it look incomplete.
             self._file.seek(self._index.end)
-            self._path.with_name(f"{self._path.name}.torn").write_bytes(self._file.read())
+            with self._path.with_name(f"{self._path.name}.torn").open("ab") as aside:
+                aside.write(self._file.read())
             os.ftruncate(self._file.fileno(), self._index.end)
         if not self._index.end:
             self._write(MAGIC)
