@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ Detectors = tuple[Callable[[], Any], Callable[[], Any]]
 
 WINDOW = 48
 MOST = 24
+FEWEST, DELTA, THRESHOLD = 20, 0.5, 15.0
 FAMILIES = ("rate", "occupancy", "response")
 MISMATCHES = "mismatches"
 
@@ -31,7 +33,7 @@ def detectors() -> Detectors:
 
     def residuals() -> Any:
         detector: Any = PageHinkley
-        return detector(min_instances=20, delta=0.5, threshold=15.0)
+        return detector(min_instances=FEWEST, delta=DELTA, threshold=THRESHOLD)
 
     def shares() -> Any:
         detector: Any = ADWIN
@@ -40,6 +42,7 @@ def detectors() -> Detectors:
     return residuals, shares
 
 
+@lru_cache(maxsize=64)
 def chosen(catalogue: Catalogue) -> tuple[int, ...]:
     """Return the quantities that river looks at: the few that speak for a whole event or object group."""
     wanted = (
@@ -69,10 +72,26 @@ class Opinion:
 
     def fired(self, names: Sequence[str], make: Detectors) -> tuple[str, ...]:
         """Return the names (r,) of the quantities whose detector fires on the newest lumisection."""
-        found = [name for name, column in zip(names, self.residuals.T, strict=True) if _fires(make[0](), column)]
+        worth = suspicious(self.residuals)
+        found = [names[i] for i in np.flatnonzero(worth).tolist() if _fires(make[0](), self.residuals[:, i])]
         if self.shares.any() and _fires(make[1](), self.shares):
             found.append(MISMATCHES)
         return tuple(found)
+
+
+def suspicious(residuals: Floats) -> NDArray[np.bool_]:
+    """Say for which columns of (t, r) Page-Hinkley's sums come near the threshold: only these are given to river.
+
+    The same sums, all columns at once: river's loop over every quantity would take longer than all other statistics.
+    """
+    count = len(residuals)
+    if count < FEWEST:
+        return np.zeros(residuals.shape[1], np.bool_)
+    mean = residuals.cumsum(axis=0) / np.arange(1, count + 1)[:, None]
+    rising = np.cumsum(residuals - mean - DELTA, axis=0)
+    falling = np.cumsum(residuals - mean + DELTA, axis=0)
+    reach = np.maximum(rising[-1] - rising.min(axis=0), falling.max(axis=0) - falling[-1])
+    return np.asarray(reach > THRESHOLD / 2)
 
 
 def _fires(detector: Any, values: Floats) -> bool:

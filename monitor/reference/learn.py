@@ -135,7 +135,7 @@ def _with_noise(page: Page, rows: Sequence[Summary], quantities: Catalogue, *, s
     relative = np.where(counted, seen.value / np.maximum(expected, 1e-12) - 1.0, (seen.value - link) / unit)
     blocks = blocks_of([row.key.lumisection for row in rows])
     noise = within_blocks(relative, weight, blocks)
-    wobble = between_fills(relative, weight, blocks, noise=noise, family=quantities.family, live=page.live)
+    wobble = between_fills(relative, weight, blocks, noise=noise)
     return replace(page, noise=noise, wobble=wobble)
 
 

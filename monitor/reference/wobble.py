@@ -51,35 +51,27 @@ def within_blocks(relative: Floats, weight: Floats, blocks: NDArray[np.int64]) -
     return np.asarray(np.maximum(noise * (1.0 + np.sqrt(2.0 / freedom)), FAINT_NOISE))
 
 
-def between_fills(
-    relative: Floats,
-    weight: Floats,
-    blocks: NDArray[np.int64],
-    *,
-    noise: Floats,
-    family: NDArray[np.int64],
-    live: NDArray[np.bool_],
-) -> Floats:
-    """Return the standard deviation of block means (q,) beyond noise: what fills, and slow changes in them, add.
+def between_fills(relative: Floats, weight: Floats, blocks: NDArray[np.int64], *, noise: Floats) -> Floats:
+    """Return the standard deviation (q,) of what fills, and slow changes within them, add to the noise.
 
-    A method-of-moments estimate per quantity (DerSimonian and Laird 1986), drawn towards its family's: the more, the
-    less the quantity's own data can tell.
+    The method of moments (DerSimonian and Laird 1986): squares of the means minus what noise explains. One standard
+    error is added, for a wobble that was too small to be seen in the reference still moves the next fill. Blocks within
+    fills are looked at too: they show slow changes, and where the curve over pile-up does not fit.
     """
-    mean, total = _block_means(relative, weight, blocks[1])
-    variance = noise / np.maximum(total, 1e-12)
-    excess = mean**2 - variance
     fills = int(blocks[0][-1]) + 1
-    wobble = np.zeros(relative.shape[1])
-    for number in np.unique(family[live]):
-        chosen = live & (family == number)
-        # Fractions close to 1 know themselves to parts per mille: they must not speak for the whole family.
-        trust = (variance[:, chosen] + np.median(variance[:, chosen])) ** -2.0
-        pooled = max(float((excess[:, chosen] * trust).sum() / trust.sum()), 0.0)
-        own = np.maximum(excess[:, chosen].mean(axis=0), 0.0)
-        own_trust = max(fills, 2) / 2.0 / (variance[:, chosen].mean(axis=0) + pooled) ** 2
-        share = own_trust * pooled**2 / (own_trust * pooled**2 + 1.0)
-        wobble[chosen] = np.sqrt(share * own + (1 - share) * pooled)
-    return np.maximum(wobble, UNSEEN_WOBBLE) if fills == 1 else wobble
+    fill_excess, fill_noise = _excess(relative, weight, blocks[0], noise=noise)
+    block_excess, _ = _excess(relative, weight, blocks[1], noise=noise)
+    if fills == 1:
+        return np.asarray(np.sqrt(np.maximum(block_excess, UNSEEN_WOBBLE**2)))
+    unseen = np.sqrt(2.0 / fills) * fill_noise
+    return np.asarray(np.sqrt(np.maximum(np.maximum(fill_excess, 0.0) + unseen, block_excess)))
+
+
+def _excess(relative: Floats, weight: Floats, group: NDArray[np.int64], *, noise: Floats) -> tuple[Floats, Floats]:
+    """Return (mean square of the groups' means beyond noise, mean square that noise explains), (q,) each."""
+    mean, total = _block_means(relative, weight, group)
+    explained = (noise / np.maximum(total, 1e-12)).mean(axis=0)
+    return (mean**2).mean(axis=0) - explained, explained
 
 
 def _block_means(relative: Floats, weight: Floats, block: NDArray[np.int64]) -> tuple[Floats, Floats]:
