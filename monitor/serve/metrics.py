@@ -66,8 +66,7 @@ def cap(found: Iterable[Sample], *, limit: int) -> dict[c.Metric, dict[tuple[str
 
 def clean(label: str) -> str:
     """Return a label value that every parser can read: no lone surrogates, no control characters, not endless."""
-    readable = label.encode("utf-8", "replace").decode("utf-8")
-    return "".join(ch if ch.isprintable() else "?" for ch in readable)[:LABEL_LENGTH]
+    return "".join(ch if ch.isprintable() else "?" for ch in label)[:LABEL_LENGTH]
 
 
 def samples(snapshot: Snapshot, *, now: float) -> Iterator[Sample]:
