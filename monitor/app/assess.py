@@ -60,8 +60,8 @@ def assess(scenario: Scenario, verdicts: Sequence[Verdict], *, retrain: str) -> 
     """Return what the verdicts (one a lumisection, in order) make of the scenario.
 
     Detected is the first verdict at the expected level from the onset on: what it said then counts, not what it came
-    to say later. Before the onset, and anywhere in a quiet run, every ACT and UNKNOWN is a false alarm; WATCH is none, it
-    calls nobody.
+    to say later. Before the onset, and anywhere in a quiet run, every ACT and UNKNOWN is a false alarm. WATCH calls
+    nobody and is none.
     """
     expected = scenario.expected
     quiet = expected.level == Level.OK

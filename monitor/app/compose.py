@@ -53,6 +53,7 @@ log = logging.getLogger(__name__)
 
 OUT_SUFFIX = ".out"
 OUT_PARTITIONS = 1
+RECORDS_A_TURN = 16  # records are batches of a thousand events: few make a turn, and a turn is what a kill repeats
 ANY_HOST: tuple[str, ...] = ()
 
 
@@ -309,6 +310,7 @@ def _kafka_ends(settings: Settings, kafka: KafkaSection, role: Role) -> _Ends:
         group=f"{kafka.group}-{role.value}",
         static=role is not Role.WORKER,
         member=kafka.instance,
+        max_records=RECORDS_A_TURN,
     )
     return _Ends(
         source=source,
@@ -323,7 +325,8 @@ def _tape_ends(settings: Settings, role: Role) -> _Ends:
         raise WrongSettings(f"role {role.value} needs [kafka]: a tape has one reader")
     path, ours = settings.tape.path, settings.topics
     try:
-        source = TapeSource(path, sorted({stream.topic for stream in settings.streams}))
+        topics = sorted({stream.topic for stream in settings.streams})
+        source = TapeSource(path, topics, max_records=RECORDS_A_TURN)
     except OSError as error:
         raise WrongSettings(f"tape.path: {path}: {error.strerror}") from error
     names = (ours.verdicts, ours.retrain, ours.dead_letter, ours.summaries)
