@@ -57,29 +57,29 @@ PLAIN = {
 }
 VECTORS = ("inputs", "score")
 OPTIONAL = {"accept": pa.bool_()}
-KNOWN = frozenset({*PLAIN, *VECTORS, *OPTIONAL})
-NEEDED = KNOWN - set(OPTIONAL)
+SINGLE = PLAIN | OPTIONAL
+KNOWN = frozenset({*SINGLE, *VECTORS})
+NEEDED = KNOWN - OPTIONAL.keys()
 INPUT_TYPES = (pa.int16(), pa.int32())
 SCORE_TYPES = (pa.int32(), pa.uint32())
 
 
 def refusal(schema: pa.Schema, limits: Limits) -> Rejected | None:
     """Return why a batch of this schema cannot be used, or None; nothing of the batch itself is read."""
-    names = schema.names
-    if len(names) != len(set(names)):
-        return Rejected(Reason.COLUMNS, f"a column name stands twice in {names}")
-    if surplus := set(names) - KNOWN:
+    types = dict(zip(schema.names, schema.types, strict=True))
+    if len(types) != len(schema):
+        return Rejected(Reason.COLUMNS, f"a column name stands twice in {schema.names}")
+    if surplus := types.keys() - KNOWN:
         return Rejected(Reason.COLUMNS, f"unknown columns {sorted(surplus)}: trigger-output/1 has {sorted(KNOWN)}")
-    if missing := NEEDED - set(names):
+    if missing := NEEDED - types.keys():
         return Rejected(Reason.COLUMNS, f"columns {sorted(missing)} are missing")
-    for name, kind in (PLAIN | OPTIONAL).items():
-        if name in names and (found := schema.field(name).type) != kind:
-            return Rejected(Reason.COLUMNS, f"column {name!r} is {found}, expected {kind}")
-    return _vector_refusal(schema, limits)
+    for name, kind in SINGLE.items():
+        if types.get(name, kind) != kind:
+            return Rejected(Reason.COLUMNS, f"column {name!r} is {types[name]}, expected {kind}")
+    return _vector_refusal(types["inputs"], types["score"], limits)
 
 
-def _vector_refusal(schema: pa.Schema, limits: Limits) -> Rejected | None:
-    inputs, score = schema.field("inputs").type, schema.field("score").type
+def _vector_refusal(inputs: pa.DataType, score: pa.DataType, limits: Limits) -> Rejected | None:
     if not _is_vector(inputs, INPUT_TYPES):
         return Rejected(Reason.COLUMNS, f"column 'inputs' is {inputs}, expected fixed_size_list<int16 or int32>[n]")
     if score not in SCORE_TYPES and not _is_vector(score, (pa.int32(),)):
@@ -104,7 +104,7 @@ def read(batch: pa.RecordBatch, header: Header, *, limits: Limits) -> Batch | Re
     The arrays are read-only views into the message where the types are equal (the message lives as long as one of
     them); `score` and `accept` are copies.
     """
-    columns = {name: batch.column(name) for name in batch.schema.names}
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
     if names := sorted(name for name, column in columns.items() if _has_nulls(column)):
         return Rejected(Reason.COLUMNS, f"columns {names} have nulls", header.stream)
     plain = {name: columns[name].to_numpy() for name in PLAIN}

@@ -154,6 +154,9 @@ def _framing() -> Iterator[Case]:
         "a body compressed with lz4": stream(columns(), options=pa.ipc.IpcWriteOptions(compression="lz4")),
         "a body compressed with zstd": stream(columns(), options=pa.ipc.IpcWriteOptions(compression="zstd")),
         "a bomb: a few kB that claim to be many": _bomb(),
+        "a claim of more events than there are": _claiming(90_000),
+        "columns that claim more values than there are": _claiming(90_000, columns_too=True),
+        "columns that claim one value more than there are": _claiming(6, columns_too=True),
         "the stream format of Arrow 0.14, cut": stream(columns(), options=legacy)[:-12],
     }
     for name, value in values.items():
@@ -179,13 +182,12 @@ def _bomb() -> bytes:
     return stream(flat, options=pa.ipc.IpcWriteOptions(compression="zstd"))
 
 
-def _claiming(events: int) -> bytes:
-    """Return a stream whose record batch says in its header that it has so many events."""
-    marked = stream(columns(5, 1))
-    true = (5).to_bytes(8, "little", signed=True)
-    start = marked.index(b"\xff\xff\xff\xff", 16)  # the record batch message
-    position = marked.index(true, start)
-    return marked[:position] + events.to_bytes(8, "little", signed=True) + marked[position + 8 :]
+def _claiming(events: int, *, columns_too: bool = False) -> bytes:
+    """Return a stream whose record batch says in its header (and in its columns) that it has so many events."""
+    honest = stream(columns(5, 1))
+    start = honest.index(b"\xff\xff\xff\xff", 16)  # the record batch message, behind the schema's
+    true, false = ((number).to_bytes(8, "little", signed=True) for number in (5, events))
+    return honest[:start] + honest[start:].replace(true, false, 11 if columns_too else 1)
 
 
 def _columns() -> Iterator[Case]:
