@@ -68,7 +68,7 @@ class Aggregator:
     @property
     def learnt(self) -> Book:
         """Return the pages that were learnt while watching, for people to look at and to promote."""
-        return self._court.learnt
+        return Book({page.key: page for stream in self._streams.values() for page in stream.learnt()})
 
     def adopt(self, book: Book) -> None:
         """Judge by this Book from now on."""
@@ -76,7 +76,7 @@ class Aggregator:
 
     def page(self, stream: str, epoch: Epoch) -> Page | None:
         """Return the page that lumisections of this epoch are judged by, or None."""
-        return self._court.open(stream, epoch)
+        return self._streams[stream].page(epoch, self._court) if stream in self._streams else None
 
     def step(self, closed: Sequence[PartitionClosed], *, now: float) -> AggregatorStep:
         """Take closed partitions in. What was seen before is ignored, and so are streams that are not configured."""
@@ -97,10 +97,7 @@ class Aggregator:
     def to_bytes(self) -> bytes:
         """Return the canonical bytes of everything that the next lumisections depend on."""
         streams = {name: np.frombuffer(stream.to_bytes(), np.uint8) for name, stream in self._streams.items()}
-        learnt = np.frombuffer(self._court.learnt.to_bytes(), np.uint8)
-        return pack(
-            {"schema": SCHEMA}, {"learnt": learnt, **{f"stream.{name}": each for name, each in streams.items()}}
-        )
+        return pack({"schema": SCHEMA}, {f"stream.{name}": each for name, each in streams.items()})
 
     def restore(self, content: bytes) -> None:
         """Take the state that `to_bytes` wrote; the configuration is the constructor's. Raises `Unreadable`.
@@ -110,7 +107,6 @@ class Aggregator:
         names, arrays = unpack(content)
         if names.get("schema") != SCHEMA:
             raise Unreadable(f"schema is {names.get('schema')!r}, not {SCHEMA!r}: this is not an aggregator's state")
-        self._court.learnt = Book.from_bytes(arrays["learnt"].tobytes())
         for name, stream in self._streams.items():
             if f"stream.{name}" in arrays:
                 stream.restore(arrays[f"stream.{name}"].tobytes())

@@ -1,8 +1,7 @@
-"""One stream's conditions: which page is open, what is being learnt where there is none, and the battery's memory."""
+"""One stream's conditions: which page is open, what is learnt where the Book has none, and the battery's memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +12,10 @@ from monitor.decide.verdict import identify
 from monitor.drift.evidence import Completeness, Evidence
 from monitor.drift.state import BatteryState
 from monitor.observe.summary import Summary
-from monitor.reference.learn import Unlearnable, learn_page
+from monitor.reference.apprentice import Apprentice
+from monitor.reference.learn import Unlearnable
 from monitor.reference.page import FEWEST_EVENTS, Page, PageKey
+from monitor.trigger.header import Epoch
 from monitor.trigger.pack import pack, unpack
 from monitor.watch.court import Court
 from monitor.watch.dossier import Recent
@@ -25,7 +26,7 @@ Subject = str
 
 @dataclass(slots=True)
 class Conditions:
-    """The battery's states per epoch, and the lumisections that a page is being learnt from.
+    """The battery's states per epoch, and the apprentices that learn pages.
 
     Detectors belong to an epoch: in a stream that changes back and forth, each goes on where it stopped.
     """
@@ -34,11 +35,22 @@ class Conditions:
     floor: float | None
     _states: dict[Subject, BatteryState] = field(default_factory=dict)
     _recent: dict[Subject, Recent] = field(default_factory=dict)
-    _lessons: dict[PageKey, list[Summary]] = field(default_factory=dict)
+    _apprentices: dict[PageKey, Apprentice] = field(default_factory=dict)
+    _packed: dict[PageKey, tuple[Apprentice, bytes]] = field(default_factory=dict)
+
+    def page(self, epoch: Epoch, court: Court) -> Page | None:
+        """Return what is normal for an epoch; a page that people promoted comes before one learnt while watching."""
+        promoted = court.book.open(self.stream, epoch)
+        apprentice = self._apprentices.get(PageKey.of(self.stream, epoch))
+        return promoted if promoted is not None or apprentice is None else apprentice.page
+
+    def learnt(self) -> tuple[Page, ...]:
+        """Return the pages that were learnt while watching."""
+        return tuple(each.page for each in self._apprentices.values() if each.page is not None)
 
     def step(self, summary: Summary, arrived: Completeness, court: Court) -> Evidence:
         """Judge one lumisection of one epoch, and learn from it where there is no page."""
-        page = court.open(self.stream, summary.key.epoch)
+        page = self.page(summary.key.epoch, court)
         subject = _subject(summary)
         state, evidence = court.battery.step(
             self._states.pop(subject, None),
@@ -52,8 +64,8 @@ class Conditions:
         self.recent(summary).add(summary, evidence.accept)
         _keep_newest(self._states)
         _keep_newest(self._recent)
-        if page is None and _is_clean(summary, evidence, court):
-            self._learn(summary, court)
+        if court.book.open(self.stream, summary.key.epoch) is None and _is_clean(summary, evidence, court):
+            self._learn(summary, evidence, court)
         return evidence
 
     def recent(self, summary: Summary) -> Recent:
@@ -61,30 +73,25 @@ class Conditions:
         return self._recent.setdefault(_subject(summary), Recent())
 
     def _progress(self, summary: Summary, court: Court) -> str:
-        known = len(self._lessons.get(PageKey.of(self.stream, summary.key.epoch), ()))
-        return f"learning {known} of {court.learn_lumisections}; {court.book.why(self.stream, summary.key.epoch)}"
-
-    def _learn(self, summary: Summary, court: Court) -> None:
-        """Take a clean lumisection in; with enough of them there is a page from the next one on."""
         key = PageKey.of(self.stream, summary.key.epoch)
-        lessons = [each for each in self._lessons.pop(key, []) if each.shape == summary.shape]
-        lessons.append(summary)
-        if len(lessons) < court.learn_lumisections:
-            self._lessons[key] = lessons
-            _keep_newest(self._lessons)
-            return
-        page = _page(lessons)
-        if page is None:
-            self._lessons[key] = lessons[1:]  # too little in them: go on with newer ones
-        else:
-            court.learn(page)
+        words = self._apprentices.get(key, Apprentice(wanted=court.learn_lumisections)).words
+        return f"{words}; {court.book.why(self.stream, summary.key.epoch)}"
+
+    def _learn(self, summary: Summary, evidence: Evidence, court: Court) -> None:
+        """Let the apprentice see a clean lumisection; too little in it leaves things as they are."""
+        key = PageKey.of(self.stream, summary.key.epoch)
+        known = self._apprentices.pop(key, Apprentice(wanted=court.learn_lumisections))
+        try:
+            self._apprentices[key] = known.taught(summary, alarm=evidence.alarm)
+        except Unlearnable:
+            self._apprentices[key] = known
+        _keep_newest(self._apprentices)
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""
-        subjects, keys = list(self._states), list(self._lessons)
+        subjects, keys = list(self._states), list(self._apprentices)
         arrays = {f"state.{i:02}": _bytes(self._states[subject].to_bytes()) for i, subject in enumerate(subjects)}
-        for i, key in enumerate(keys):
-            arrays.update({f"lesson.{i:02}.{j:04}": _bytes(s.to_bytes()) for j, s in enumerate(self._lessons[key])})
+        arrays.update({f"apprentice.{i:02}": _bytes(self._pack(key)) for i, key in enumerate(keys)})
         recent = {subject: each for subject, each in self._recent.items() if each.scores}
         arrays.update({f"recent.{i:02}": np.stack(each.scores) for i, each in enumerate(recent.values())})
         names = {
@@ -105,24 +112,25 @@ class Conditions:
             subject: Recent(list(arrays[f"recent.{i:02}"]), wanted)
             for i, (subject, wanted) in enumerate(names["recent"])
         }
-        self._lessons = {PageKey(*key): _lessons(arrays, f"lesson.{i:02}.") for i, key in enumerate(names["keys"])}
+        self._apprentices = {
+            PageKey(*key): Apprentice.from_bytes(arrays[f"apprentice.{i:02}"].tobytes())
+            for i, key in enumerate(names["keys"])
+        }
+
+    def _pack(self, key: PageKey) -> bytes:
+        """Return an apprentice's bytes; it holds megabytes and often has not changed since the last commit."""
+        apprentice = self._apprentices[key]
+        known = self._packed.get(key)
+        if known is None or known[0] is not apprentice:
+            self._packed = {each: packed for each, packed in self._packed.items() if each in self._apprentices}
+            self._packed[key] = (apprentice, apprentice.to_bytes())
+        return self._packed[key][1]
 
 
 def _subject(summary: Summary) -> Subject:
     epoch = summary.key.epoch
     names = (epoch.model, epoch.digest, epoch.menu, epoch.firmware, epoch.prescale_column)
     return identify(*names, summary.shape.digest())
-
-
-def _lessons(arrays: Mapping[str, NDArray[Any]], prefix: str) -> list[Summary]:
-    return [Summary.from_bytes(arrays[name].tobytes()) for name in sorted(arrays) if name.startswith(prefix)]
-
-
-def _page(lessons: list[Summary]) -> Page | None:
-    try:
-        return learn_page(lessons)
-    except Unlearnable:
-        return None
 
 
 def _is_clean(summary: Summary, evidence: Evidence, court: Court) -> bool:

@@ -16,6 +16,7 @@ from monitor.decide.standing import Standing
 from monitor.decide.table import Question
 from monitor.drift.evidence import Agreement, Completeness, Evidence
 from monitor.observe.summary import Summary
+from monitor.reference.page import Page
 from monitor.trigger.header import Epoch
 from monitor.trigger.lumisection import Lumisection
 from monitor.trigger.pack import Unreadable, pack, unpack
@@ -57,6 +58,14 @@ class StreamWatch:
         self._epochs: tuple[Epoch, ...] = ()
         self._heard: float | None = None
         self._silent = False
+
+    def page(self, epoch: Epoch, court: Court) -> Page | None:
+        """Return the page that lumisections of this epoch are judged by, or None."""
+        return self._conditions.page(epoch, court)
+
+    def learnt(self) -> tuple[Page, ...]:
+        """Return the pages that were learnt while watching."""
+        return self._conditions.learnt()
 
     def report(self, closed: PartitionClosed, *, now: float) -> None:
         """Take one partition's report in."""
