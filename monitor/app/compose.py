@@ -127,7 +127,11 @@ def compose(settings: Settings, *, role: Role = Role.SOLO, clock: Callable[[], f
             clock=clock,
         )
         hosts = LOOPBACK if settings.http.host in LOOPBACK else ANY_HOST
-        server = Server(http.create(house, clock=clock, hosts=hosts), host=settings.http.host, port=settings.http.port)
+        server = Server(
+            http.create(house, clock=clock, hosts=hosts, capsule=house.capsule),
+            host=settings.http.host,
+            port=settings.http.port,
+        )
     except BaseException:
         database.close()
         shelf.close()

@@ -104,6 +104,13 @@ class OpenHouse:
         """See House.reject."""
         self._move(id, Event.REJECT, who=who, note=reason)
 
+    def capsule(self, id: str) -> Mapping[str, Any]:  # noqa: A002 -- what it is
+        """Return a stored capsule. Raises `Absent`."""
+        try:
+            return self._database.capsule(id).to_json()
+        except store.Absent as error:
+            raise Absent(str(error)) from error
+
     def reload(self) -> Sequence[str]:
         """See House.reload."""
         return self._reload()
