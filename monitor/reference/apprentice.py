@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isfinite, nan
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from monitor.reference.page import FEWEST_EVENTS, Page, PageKey
 from monitor.trigger.pack import Unreadable, pack, unpack
 
 WANTED = 40
-REFRESH = 8
-"""Lumisections beyond the learnt pile-up range after which the page is learnt anew, with them."""
+CLEAN = 0.5
+"""Alarm ratio from which on a lumisection is not taken for normal."""
+EDGE = 0.25
+"""Share of the learnt pile-up range, beyond it, at which the page is learnt anew with what came since."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,42 +24,49 @@ class Apprentice:
     """Learns one page from a live stream; a value that `taught` turns into the next.
 
     What it saw first it must call normal: a page that was learnt live knows one fill only, and assumes the wobble that
-    it could not see. While pile-up moves out of the learnt range, those lumisections are learnt too, unjudged.
+    it could not see. Pile-up moves on during a fill: lumisections without an alarm are taken in, and when they reach
+    beyond the learnt range, the page is learnt anew. What grows more slowly than the range does is learnt too: a Book
+    of reference fills has no such blind spot.
 
     Attributes
     ----------
     wanted
         Lumisections to learn before the first page.
     seen
-        The summaries in the order of arrival, at most twice `wanted`; every second one is dropped when it gets longer.
-    fresh
-        How many of them the page does not know yet.
+        Clean summaries in the order of arrival, at most half as many again; then every second one is dropped.
     page
         The page so far, or None.
+    doubtful
+        True after an alarm: then nothing beyond the learnt range is taken for normal.
     """
 
     wanted: int = WANTED
     seen: tuple[Summary, ...] = ()
-    fresh: int = 0
     page: Page | None = None
+    doubtful: bool = False
 
     def __post_init__(self) -> None:
         if self.wanted < FEWEST_LUMISECTIONS:
             raise ValueError(f"{self.wanted} lumisections to learn: a page needs at least {FEWEST_LUMISECTIONS}")
 
-    def taught(self, summary: Summary) -> Apprentice:
-        """Return the apprentice after one lumisection. Another epoch's page, or another shape, starts from nothing."""
+    def taught(self, summary: Summary, *, alarm: float = nan) -> Apprentice:
+        """Return the apprentice after one lumisection, of which its page said `alarm` (NaN: not judged).
+
+        Another stream, model, menu or prescale column, or another shape, starts from nothing.
+        """
         if summary.events < FEWEST_EVENTS:
             return self
         if self.seen and _subject(summary) != _subject(self.seen[-1]):
             return Apprentice(wanted=self.wanted).taught(summary)
-        if self.page is not None and self.page.unjudged(summary) is None:
-            return self
-        grown = replace(self, seen=_thinned((*self.seen, summary), most=2 * self.wanted), fresh=self.fresh + 1)
-        due = REFRESH if self.page is not None else self.wanted
-        if grown.fresh < due:
-            return grown
-        return replace(grown, page=learn_page(grown.seen), fresh=0)
+        doubtful = alarm >= CLEAN if isfinite(alarm) else self.doubtful
+        judged = replace(self, doubtful=doubtful)
+        return judged if doubtful else judged.grown(summary)
+
+    def grown(self, summary: Summary) -> Apprentice:
+        """Return the apprentice with one clean lumisection more, and with a new page where it is time for one."""
+        grown = replace(self, seen=_thinned((*self.seen, summary), most=self.wanted * 3 // 2))
+        due = len(grown.seen) >= self.wanted if self.page is None else _beyond(self.page, summary.pileup)
+        return replace(grown, page=learn_page(grown.seen)) if due else grown
 
     @property
     def words(self) -> str | None:
@@ -68,7 +78,7 @@ class Apprentice:
         parts = {f"{i:04}": np.frombuffer(summary.to_bytes(), np.uint8) for i, summary in enumerate(self.seen)}
         if self.page is not None:
             parts["page"] = np.frombuffer(self.page.to_bytes(), np.uint8)
-        return pack({"apprentice": self.wanted, "fresh": self.fresh}, parts)
+        return pack({"apprentice": self.wanted, "doubtful": self.doubtful}, parts)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Apprentice:
@@ -80,13 +90,18 @@ class Apprentice:
         return cls(
             wanted=names["apprentice"],
             seen=tuple(Summary.from_bytes(parts[name].tobytes()) for name in sorted(parts)),
-            fresh=names["fresh"],
             page=None if page is None else Page.from_bytes(page.tobytes()),
+            doubtful=names["doubtful"],
         )
 
 
 def _subject(summary: Summary) -> tuple[PageKey, str]:
     return PageKey.of(summary.key.stream, summary.key.epoch), summary.shape.digest()
+
+
+def _beyond(page: Page, pileup: float) -> bool:
+    edge = EDGE * (page.high - page.low)
+    return not page.low - edge <= pileup <= page.high + edge if isfinite(pileup) and isfinite(edge) else False
 
 
 def _thinned(seen: tuple[Summary, ...], *, most: int) -> tuple[Summary, ...]:

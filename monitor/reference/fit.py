@@ -16,7 +16,8 @@ Floats = NDArray[np.float64]
 
 TERMS = 3
 _PRIOR = np.diag([1e-9, 1.0, 4.0])
-"""Prior precision of (level, slope, curvature) for counts: a standard deviation of e per half range, and half of it."""
+"""Prior precision of (level, slope, curvature): per unit of u, a factor e of a rate or one standard deviation of an
+entry is one standard deviation of the slope, and half of that of the curvature."""
 _ROUNDS = 12
 _STEP = 2.0
 
@@ -53,15 +54,18 @@ def fit_counts(counts: Floats, exposure: Floats, terms: Floats) -> Curves:
     return Curves(coefficients, np.linalg.inv(information))
 
 
-def fit_means(values: Floats, weights: Floats, terms: Floats) -> Curves:
-    """Fit means (t, q) whose variances are 1 / weights (t, q); a weight of 0 says nothing."""
-    scale = np.maximum(weights.sum(axis=0), 1e-300)
-    information = np.einsum("ti,tq,tj->qij", terms, weights, terms, optimize=True)
-    # A fixed pile-up tells no slope: the faint prior, relative to what is known, keeps it at 0 instead of at random.
-    information += 1e-6 * scale[:, None, None] * np.diag([1e-3, 1.0, 1.0])
-    score = np.einsum("ti,tq->qi", terms, weights * values)
+def fit_means(values: Floats, entries: Floats, terms: Floats) -> Curves:
+    """Fit means (t, q) of `entries` (t, q); a row without entries says nothing.
+
+    The covariance is per unit of an entry's variance, as that of counts is per unit of rate.
+    """
+    information = np.einsum("ti,tq,tj->qij", terms, entries, terms, optimize=True) + _PRIOR
+    origin = (values * entries).sum(axis=0) / np.maximum(entries.sum(axis=0), 1.0)
+    score = np.einsum("ti,tq->qi", terms, entries * (values - origin))
     covariance = np.linalg.inv(information)
-    return Curves(np.einsum("qij,qj->iq", covariance, score), covariance)
+    coefficients = np.einsum("qij,qj->iq", covariance, score)
+    coefficients[0] += origin
+    return Curves(coefficients, covariance)
 
 
 def predictive(curves: Curves, terms: Floats) -> tuple[Floats, Floats]:

@@ -114,14 +114,11 @@ def _terms(page: Page, rows: Sequence[Summary]) -> Floats:
 
 def _curves(page: Page, rows: Sequence[Summary], quantities: Catalogue, seen: Quantities) -> Curves:
     terms, counted = _terms(page, rows), quantities.counted
-    weights = seen.exposure / np.where(page.spread > 0, page.spread, 1.0)
     counts = fit_counts(seen.value[:, counted], seen.exposure[:, counted], terms)
-    means = fit_means(seen.value[:, ~counted], weights[:, ~counted], terms)
+    means = fit_means(seen.value[:, ~counted], seen.exposure[:, ~counted], terms)
     coefficients, covariance = np.empty((3, len(counted))), np.empty((len(counted), 3, 3))
     coefficients[:, counted], coefficients[:, ~counted] = counts.coefficients, means.coefficients
     covariance[counted], covariance[~counted] = counts.covariance, means.covariance
-    # Covariances of means come in squared units of the mean: kept per unit of spread, as counts are per unit of rate.
-    covariance[~counted] /= np.where(page.spread > 0, page.spread, 1.0)[~counted][:, None, None]
     return Curves(coefficients, covariance)
 
 

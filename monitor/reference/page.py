@@ -20,10 +20,15 @@ from monitor.trigger.pack import Unreadable, pack, unpack
 Floats = NDArray[np.float64]
 
 FEWEST_EVENTS = 50
-MARGIN = 0.1
-"""Share of the learnt pile-up range that a page may be read beyond it: its own error grows there."""
+MARGIN, LIVE_MARGIN = 0.1, 0.5
+"""Share of the learnt pile-up range that a page may be read beyond it, where the curves' own errors grow; one that was
+learnt within a single fill has seen little of the range and must reach further."""
+LEAST_MARGIN = 0.5
+LEAST_SCALE = 0.25
 WIDTHS = 4.0
 """A shift is benign up to this many standard deviations of the wobble between reference fills."""
+ERROR_WIDTHS = 4.0
+"""The same for the statistical error of the learnt curve, whose size is known."""
 DISPLAYED = ("score", "inputs", "maps")
 
 
@@ -133,7 +138,8 @@ class Page:
             return "the reference was learnt with another input layout or threshold"
         if summary.events < FEWEST_EVENTS:
             return f"{summary.events} events are too few to judge"
-        pileup, reach = summary.pileup, MARGIN * (self.high - self.low) + 0.5
+        pileup, share = summary.pileup, MARGIN if self.fills > 1 else LIVE_MARGIN
+        reach = share * (self.high - self.low) + LEAST_MARGIN
         if np.isfinite(pileup) and not np.isnan(self.low) and not self.low - reach <= pileup <= self.high + reach:
             return f"pile-up {pileup:.1f} is outside the learnt {self.low:.1f} to {self.high:.1f}"
         return None
@@ -156,7 +162,8 @@ class Page:
         half = np.where(counted, high / np.maximum(centre, 1e-300) - 1.0, high - centre)
         unit = np.where(counted, 1.0, np.sqrt(self.spread))
         error = np.where(counted, self.noise, self.noise * self.spread) * variance.max(axis=0)
-        drift = self.widths * np.sqrt((self.wobble * unit) ** 2 * (1.0 + 1.0 / self.fills) + error)
+        wobble = (self.widths * self.wobble * unit) ** 2 * (1.0 + 1.0 / self.fills)
+        drift = np.sqrt(wobble + ERROR_WIDTHS**2 * error)
         return Expectation(centre, half + drift, self.noise, self.spread)
 
     @property
@@ -165,11 +172,15 @@ class Page:
         return WIDTHS * (1.0 + 1.0 / self.fills)
 
     def scaled(self, pileups: Floats) -> Floats:
-        """Return pile-up scaled to [-1, 1] over the learnt range, 0 where either is unknown."""
-        half = (self.high - self.low) / 2
+        """Return pile-up scaled to [-1, 1] over the learnt range, 0 where either is unknown.
+
+        The unit is never less than `LEAST_SCALE` of the pile-up itself, or a page learnt within an hour would believe
+        in any slope that fits.
+        """
+        centre, half = (self.low + self.high) / 2, (self.high - self.low) / 2
         if not half > 0:
             return np.zeros_like(pileups)
-        return np.nan_to_num((pileups - (self.low + self.high) / 2) / half)
+        return np.nan_to_num((pileups - centre) / max(half, LEAST_SCALE * centre))
 
     def histograms(self, summary: Summary) -> dict[str, Floats]:
         """Return the expected `score`, `inputs` and `maps` for as many events at the same pile-up.

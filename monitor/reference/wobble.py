@@ -19,8 +19,8 @@ BLOCK = 25
 FAINT_NOISE = 0.02
 TAIL = 1.0
 """Sigmas by which the largest residual may exceed the typical largest of so many normal ones."""
-UNSEEN_WOBBLE = 0.02
-"""Wobble that is assumed where a single fill cannot show any: 2 % of a rate, or of an entry's standard deviation."""
+UNSEEN_WOBBLE = 0.01
+"""Wobble that is assumed where a single fill cannot show any: 1 % of a rate, or of an entry's standard deviation."""
 
 
 def blocks_of(lumisections: Sequence[Lumisection]) -> NDArray[np.int64]:
