@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+UNEQUAL = 1.5
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -39,6 +42,39 @@ class Axis:
         """Return about so many ticks at round numbers."""
         values = decades(self.low, self.high) if self.log else rounds(self.low, self.high, about)
         return tuple(Tick(self(value), number(value)) for value in values)
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """A scale for bins of different widths: every bin is equally wide on the paper, and its edges are written there.
+
+    Drawn to scale, the narrow bins of a steep distribution would be a line, and the wide ones would look like humps.
+    """
+
+    edges: tuple[float, ...]
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Return where `value` lies, kept within the axis."""
+        value = min(max(value, self.edges[0]), self.edges[-1])
+        bin_number = max(bisect_left(self.edges, value), 1) - 1
+        low, high = self.edges[bin_number], self.edges[bin_number + 1]
+        share = (bin_number + (value - low) / (high - low)) / (len(self.edges) - 1)
+        return round(self.start + share * (self.end - self.start), 2)
+
+    def ticks(self, about: int = 5) -> tuple[Tick, ...]:
+        """Return about so many ticks, each at a bin's edge."""
+        every = max(1, -(-(len(self.edges) - 1) // about))
+        return tuple(Tick(self(edge), number(edge)) for edge in self.edges[::every])
+
+
+def along(edges: tuple[float, ...], *, start: float, end: float) -> Axis | Bins:
+    """Return the axis of a histogram: to scale if all bins are about equally wide, else by bin."""
+    widths = [high - low for low, high in pairwise(edges)]
+    if max(widths) <= UNEQUAL * min(widths):
+        return linear(edges[0], edges[-1], start=start, end=end)
+    return Bins(edges, start, end)
 
 
 def linear(low: float, high: float, *, start: float, end: float) -> Axis:

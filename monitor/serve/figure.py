@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitor.drift.evidence import Where
-from monitor.serve.axis import Axis, Tick, counts, linear
+from monitor.serve.axis import Axis, Bins, Tick, along, counts, linear
 from monitor.serve.view import EtaPhiMap, Histogram, LevelPoint
 
 WIDTH, HEIGHT = 440.0, 220.0
@@ -85,7 +85,7 @@ class MapFigure:
 
 def histogram(shown: Histogram) -> HistogramFigure:
     """Return `shown` as steps on axes."""
-    x = linear(shown.edges[0], shown.edges[-1], start=LEFT, end=WIDTH - RIGHT)
+    x = along(shown.edges, start=LEFT, end=WIDTH - RIGHT)
     values = tuple(float(count) for count in shown.counts)
     y = counts(values + (shown.expected or ()), start=HEIGHT - BOTTOM, end=TOP, log=shown.log)
     inside = shown.threshold is not None and shown.edges[0] <= shown.threshold <= shown.edges[-1]
@@ -102,7 +102,7 @@ def histogram(shown: Histogram) -> HistogramFigure:
     )
 
 
-def steps(edges: Sequence[float], values: Sequence[float], *, x: Axis, y: Axis, closed: bool) -> str:
+def steps(edges: Sequence[float], values: Sequence[float], *, x: Axis | Bins, y: Axis, closed: bool) -> str:
     """Return an SVG path of one horizontal stroke per bin, closed down to the axis if asked for."""
     strokes = [f"V{y(value)}H{x(right)}" for value, right in zip(values, edges[1:], strict=True)]
     start = f"M{x(edges[0])} {y(y.low) if closed else y(values[0])}"

@@ -154,8 +154,7 @@ def _agrees(agreement: Agreement) -> Level:
 
 
 def maps(stream: StreamView, place: Where) -> tuple[figure.MapFigure, ...]:
-    """Return the stream's maps with the verdict's place on the right one, or the place alone where no map came."""
-    shown = [
-        figure.eta_phi(each, place if place.object in {None, each.object} else Where()) for each in stream.maps
-    ] or [figure.eta_phi(None, place)]
-    return tuple(each for each in shown if each is not None)
+    """Return the stream's maps, the one that the verdict points into first; its place alone where no map came."""
+    named = sorted(stream.maps, key=lambda each: each.object != place.object)
+    shown = [figure.eta_phi(each, place if place.object in {None, each.object} else Where()) for each in named]
+    return tuple(each for each in shown or [figure.eta_phi(None, place)] if each is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, Protocol
 
 from monitor.decide.verdict import Blame, Level, Verdict
@@ -51,6 +52,8 @@ class Histogram:
                 f"histogram {self.name!r} has {len(self.edges)} edges, {len(self.counts)} counts and {expected} "
                 "expected values: n bins need n + 1 edges and n of each"
             )
+        if any(not low < high for low, high in pairwise(self.edges)):
+            raise ValueError(f"histogram {self.name!r} has edges that do not ascend: {self.edges}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from monitor.serve.view import StreamView
 from monitor.trigger.lumisection import Lumisection
 from monitor.trigger.site import Site
 
+PLACE = re.compile(r"\s*\b(eta|phi) [\[(][^\])]*[\])]")
 THIN = "\N{NARROW NO-BREAK SPACE}"
 
 
@@ -62,6 +64,11 @@ def where(place: Where) -> str:
     return ", ".join(parts)
 
 
+def quantity(name: str) -> str:
+    """Return a quantity's name without its place, which is said beside it: "jet region" for "jet region eta […)"."""
+    return PLACE.sub("", name).strip() or name
+
+
 def moved(shift: Shift) -> str:
     """Return one quantity's shift: what it is, what was expected, and by how much it moved."""
     text = f"{number(shift.observed)} instead of {number(shift.expected)}"
@@ -84,7 +91,7 @@ def why(stream: StreamView, shown: Light) -> str:
         return completeness(evidence.completeness)
     if shown.level is Level.OK or not stream.verdict.what:
         return ""
-    return "Moved: " + ", ".join(stream.verdict.what[:3]) + "."
+    return "Moved: " + ", ".join([*dict.fromkeys(quantity(name) for name in stream.verdict.what)][:4]) + "."
 
 
 def completeness(arrived: Completeness) -> str:

@@ -25,6 +25,19 @@ def test_a_threshold_outside_the_axis_is_not_drawn():
     assert figure.histogram(Histogram("score", "raw", (0.0, 1.0), (1,), threshold=7.0)).threshold is None
 
 
+def test_bins_of_different_widths_are_equally_wide_on_the_paper_and_say_their_edges():
+    drawn = figure.histogram(Histogram("pt", "GeV", (0.0, 1.0, 10.0, 100.0), (4, 4, 4), threshold=5.5))
+    third = (drawn.right - drawn.left) / 3
+    assert [tick.label for tick in drawn.x] == ["0", "1", "10", "100"]
+    assert [tick.place for tick in drawn.x] == pytest.approx([drawn.left + i * third for i in range(4)], abs=0.01)
+    assert drawn.threshold == pytest.approx(drawn.left + 1.5 * third, abs=0.01)
+
+
+def test_edges_that_do_not_ascend_are_refused_by_name():
+    with pytest.raises(ValueError, match="'pt' has edges that do not ascend"):
+        Histogram("pt", "GeV", (0.0, 1.0, 1.0), (1, 2))
+
+
 def test_a_histogram_with_the_wrong_number_of_bins_is_refused_by_name():
     with pytest.raises(ValueError, match=r"'jet\[0\].pt' has 3 edges, 1 counts"):
         Histogram("jet[0].pt", "GeV", (0.0, 1.0, 2.0), (1,))

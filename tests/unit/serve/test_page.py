@@ -159,6 +159,29 @@ def test_a_localised_fault_is_drawn_in_its_place_even_without_a_map():
     assert "map of" not in PAGE.render(houses.snapshot(nowhere), now=houses.NOW).decode().lower()
 
 
+def test_a_quantitys_place_is_said_once_and_its_full_name_is_kept():
+    long = "jet block eta [-2.49, -1.23) phi [4.54, 5.24)"
+    stream = houses.detector()
+    assert stream.verdict is not None
+    assert stream.evidence is not None
+    shifts = tuple(dataclasses.replace(shift, quantity=long) for shift in stream.evidence.shifts)
+    named = dataclasses.replace(
+        stream,
+        verdict=dataclasses.replace(stream.verdict, what=(long, long, "score mean")),
+        evidence=dataclasses.replace(stream.evidence, shifts=shifts),
+    )
+    document = show(houses.snapshot(named))
+    assert "Moved: jet block, score mean." in document.words
+    assert [attributes["title"] for tag, attributes in document.tags if tag == "th"] == [long] * 4
+
+
+def test_the_map_that_the_verdict_points_into_comes_first():
+    stream = houses.detector()
+    maps = (dataclasses.replace(stream.maps[0], object="egamma"), stream.maps[0])
+    said = show(houses.snapshot(dataclasses.replace(stream, maps=maps))).words
+    assert said.index("jet: where") < said.index("egamma: where")
+
+
 def test_a_house_without_streams_and_one_with_many_are_pages_too():
     assert "No stream is configured" in show(houses.snapshot()).words
     many = [dataclasses.replace(houses.ok(), name=f"stream-{i}") for i in range(12)]
