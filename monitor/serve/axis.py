@@ -112,7 +112,7 @@ def number(value: float) -> str:
         return "not known"
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if size >= limit:
-            return _signed(f"{value / limit:.4g}\N{NARROW NO-BREAK SPACE}{letter}")
+            return _signed(f"{value / limit:.3g}\N{NARROW NO-BREAK SPACE}{letter}")
     if 0 < size < 1e-4:
         digits, _, power = f"{value:.1e}".partition("e")
         return _signed(f"{digits}\N{MULTIPLICATION SIGN}10") + str(int(power)).translate(RAISED)

@@ -13,7 +13,7 @@ from monitor.drift.evidence import Agreement, Where
 from monitor.serve import figure, words
 from monitor.serve.axis import number
 from monitor.serve.light import Light, healthy, light, stale
-from monitor.serve.view import RetrainState, Snapshot, StreamView
+from monitor.serve.view import Histogram, RetrainState, Snapshot, StreamView
 from monitor.trigger.site import Site
 
 STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -101,7 +101,7 @@ def panel(snapshot: Snapshot, stream: StreamView, *, now: float) -> Panel:
         action=current.action if current else advice(shown, snapshot.site),
         questions=questions(stream, shown),
         score=figure.histogram(stream.score) if stream.score else None,
-        inputs=tuple(figure.histogram(each) for each in stream.inputs),
+        inputs=tuple(figure.histogram(each) for each in stream.inputs if tells(each)),
         maps=maps(stream, place),
         strip=figure.strip(stream.levels, short=snapshot.site.lumisection_short),
         decidable=stream.retrain is not None and stream.retrain.state is RetrainState.PROPOSED,
@@ -142,7 +142,7 @@ def questions(stream: StreamView, shown: Light) -> tuple[Question, ...]:
             else Level.UNKNOWN
             if unjudged
             else Level.OK,
-            unjudged or f"evidence at {evidence.alarm:.2f} of the alarm line",
+            unjudged or f"evidence {evidence.alarm:.2f}, alarm at 1",
         ),
     )
 
@@ -153,8 +153,18 @@ def _agrees(agreement: Agreement) -> Level:
     return Level.ACT if agreement.ratio >= 1.0 else Level.OK
 
 
+def tells(histogram: Histogram) -> bool:
+    """Return whether there is something to see: an input that is always the same value is one block."""
+    expected = histogram.expected or (0.0,) * len(histogram.counts)
+    return sum(now > 0 or hoped > 0.5 for now, hoped in zip(histogram.counts, expected, strict=True)) != 1
+
+
 def maps(stream: StreamView, place: Where) -> tuple[figure.MapFigure, ...]:
-    """Return the stream's maps, the one that the verdict points into first; its place alone where no map came."""
-    named = sorted(stream.maps, key=lambda each: each.object != place.object)
+    """Return the stream's maps, the one that the verdict points into first; its place alone where no map came.
+
+    A map with one row of eta (missing energy has none) is left out.
+    """
+    wide = [each for each in stream.maps if sum(any(pull is not None for pull in row) for row in each.pull) > 1]
+    named = sorted(wide, key=lambda each: each.object != place.object)
     shown = [figure.eta_phi(each, place if place.object in {None, each.object} else Where()) for each in named]
     return tuple(each for each in shown or [figure.eta_phi(None, place)] if each is not None)

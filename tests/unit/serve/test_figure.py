@@ -66,7 +66,7 @@ def test_nothing_is_drawn_outside_the_paper(value: float, log: bool):
         (0.0, "0"),
         (0.00308, "0.00308"),
         (-1.5, "\N{MINUS SIGN}1.5"),
-        (12_345.0, "12.35\N{NARROW NO-BREAK SPACE}k"),
+        (12_345.0, "12.3\N{NARROW NO-BREAK SPACE}k"),
         (3e6, "3\N{NARROW NO-BREAK SPACE}M"),
         (3.08e-5, "3.1\N{MULTIPLICATION SIGN}10⁻⁵"),
         (math.nan, "not known"),

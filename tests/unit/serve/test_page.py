@@ -182,6 +182,19 @@ def test_the_map_that_the_verdict_points_into_comes_first():
     assert said.index("jet: where") < said.index("egamma: where")
 
 
+def test_what_is_always_the_same_is_not_drawn():
+    stream = houses.detector()
+    flat = dataclasses.replace(stream.maps[0], object="met", pull=((0.1, 0.2, *(None,) * 16), *((None,) * 18,) * 11))
+    constant = dataclasses.replace(
+        stream.inputs[0], name="met.eta", counts=(9, *(0,) * 35), expected=(9.0, *(0.0,) * 35)
+    )
+    moved = dataclasses.replace(constant, name="met.moved", counts=(8, 1, *(0,) * 34))
+    said = show(houses.snapshot(dataclasses.replace(stream, maps=(flat,), inputs=(constant, moved)))).words
+    assert "met: where" not in said
+    assert "met.eta" not in said
+    assert "met.moved" in said
+
+
 def test_a_house_without_streams_and_one_with_many_are_pages_too():
     assert "No stream is configured" in show(houses.snapshot()).words
     many = [dataclasses.replace(houses.ok(), name=f"stream-{i}") for i in range(12)]
