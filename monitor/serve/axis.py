@@ -70,9 +70,10 @@ class Bins:
 
 
 def along(edges: tuple[float, ...], *, start: float, end: float) -> Axis | Bins:
-    """Return the axis of a histogram: to scale if all bins are about equally wide, else by bin."""
-    widths = [high - low for low, high in pairwise(edges)]
-    if max(widths) <= UNEQUAL * min(widths):
+    """Return the axis of a histogram: to scale if the bins, but for a tenth, are about equally wide, else by bin."""
+    widths = sorted(high - low for low, high in pairwise(edges))
+    few = len(widths) // 10
+    if widths[-1 - few] <= UNEQUAL * widths[few]:
         return linear(edges[0], edges[-1], start=start, end=end)
     return Bins(edges, start, end)
 

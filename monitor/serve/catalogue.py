@@ -71,7 +71,7 @@ JUDGED = _gauge(
 LUMISECTION_DELAY = _gauge(
     "lumisection_delay_seconds",
     "stream",
-    text="From the end of the latest judged lumisection (luminosity block) to its verdict.",
+    text="From the end of the latest judged lumisection to its verdict.",
     unit="seconds",
 )
 RETRAIN_STATE = _gauge(

@@ -33,6 +33,12 @@ def test_bins_of_different_widths_are_equally_wide_on_the_paper_and_say_their_ed
     assert drawn.threshold == pytest.approx(drawn.left + 1.5 * third, abs=0.01)
 
 
+def test_one_odd_bin_at_the_end_leaves_the_axis_to_scale():
+    edges = (*(float(i) for i in range(20)), 19.25)
+    drawn = figure.histogram(Histogram("eta", "", edges, (4,) * 20))
+    assert [tick.label for tick in drawn.x] == ["0", "5", "10", "15"]
+
+
 def test_edges_that_do_not_ascend_are_refused_by_name():
     with pytest.raises(ValueError, match="'pt' has edges that do not ascend"):
         Histogram("pt", "GeV", (0.0, 1.0, 1.0), (1, 2))
