@@ -42,7 +42,7 @@ def events(draw: st.DrawFn) -> tuple[Batch, np.ndarray]:
         ls=np.full(n, 2, np.uint32),
         orbit=rng.integers(0, draw(st.sampled_from([2, 2**32])), n, dtype=np.uint64).astype(np.uint32),
         event=rng.integers(0, draw(st.sampled_from([2, 2**63])), n, dtype=np.uint64),
-        bx=rng.integers(0, 3564, n).astype(np.uint16),
+        bx=rng.integers(0, draw(st.sampled_from([2, 3564])), n).astype(np.uint16),
         pileup=np.where(rng.random(n) < 0.1, np.nan, rng.uniform(0, 80, n)).astype(np.float32),
         inputs=np.where(rng.random((n, 11)) < 0.3, 0, rng.integers(-bound - 1, bound, (n, 11))).astype(kind),
         score=score,
