@@ -15,7 +15,7 @@ from monitor.observe.summary import Summary
 from monitor.watch.shelf import Rescorer, Shelf
 
 Raw = NDArray[np.int32]
-INT16 = np.iinfo(np.int16)
+INT16, INT32 = np.iinfo(np.int16), np.iinfo(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,8 @@ def delta(sample: Sample) -> Delta:
 
 def hypotheses(raw: Raw, layout: Layout | None) -> Iterator[tuple[str, Raw]]:
     """Yield ways in which a model may have been fed wrongly, each with the inputs it would then have seen."""
-    yield "all inputs doubled", np.clip(raw * 2, INT16.min, INT16.max)
+    limits = INT16 if _is_narrow(raw) else INT32
+    yield "all inputs doubled", np.clip(raw.astype(np.int64) * 2, limits.min, limits.max).astype(np.int32)
     yield "all inputs halved", raw >> 1
     if layout is None:
         return
@@ -134,8 +135,9 @@ def _fits(sample: Sample, announced: str, shelf: Shelf) -> Iterator[Fit]:
 
 def _fit(model: Rescorer, hypothesis: str, inputs: Raw, sample: Sample) -> Fit:
     try:
-        scores = np.asarray(model.score(_narrow(inputs)))
-        fits = int((scores == sample.hardware).all(axis=1).sum()) if scores.shape == sample.hardware.shape else 0
+        held = np.asarray(model.fits(inputs))  # what the model cannot hold, it did not compute
+        scores = np.asarray(model.score(_narrow(np.where(held[:, None], inputs, 0))))
+        fits = int((held & (scores == sample.hardware).all(axis=1)).sum())
     except Exception:  # noqa: BLE001 - a suspect that cannot be questioned is no reason to stop
         fits = 0
     return Fit(model.digest, model.label, hypothesis, fits, len(sample))
@@ -143,5 +145,8 @@ def _fit(model: Rescorer, hypothesis: str, inputs: Raw, sample: Sample) -> Fit:
 
 def _narrow(inputs: Raw) -> NDArray[np.int16] | Raw:
     """Return the inputs as the stream carries them, where they fit."""
-    fits = inputs.size == 0 or (inputs.min() >= INT16.min and inputs.max() <= INT16.max)
-    return inputs.astype(np.int16) if fits else inputs
+    return inputs.astype(np.int16) if _is_narrow(inputs) else inputs
+
+
+def _is_narrow(inputs: Raw) -> bool:
+    return bool(inputs.size == 0 or (inputs.min() >= INT16.min and inputs.max() <= INT16.max))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from emulator import Model
@@ -43,6 +44,9 @@ class OnShelf:
 
     def score(self, raw: NDArray[Any]) -> NDArray[Any]:
         return self.model.score(raw)
+
+    def fits(self, raw: NDArray[Any]) -> NDArray[np.bool_]:
+        return self.model.fits(raw)
 
 
 @dataclass(frozen=True)

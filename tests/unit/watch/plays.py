@@ -54,6 +54,9 @@ class Linear:
             raise RuntimeError("the engine is gone")
         return np.maximum(raw.astype(np.int64) @ np.asarray(self.weights) >> 3, 0)[:, None]
 
+    def fits(self, raw: NDArray[Any]) -> NDArray[np.bool_]:
+        return (np.abs(raw.astype(np.int64)) < 1 << 15).all(axis=1)
+
 
 V1 = Linear("v1", (4, 0, 0, 9, 1, 2, 5, 0, 1, 3, 1, 0))
 V2 = Linear("v2", (4, 0, 0, 8, 1, 2, 6, 0, 1, 3, 1, 0))
