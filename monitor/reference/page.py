@@ -158,7 +158,7 @@ class Page:
         link, variance = predictive(self.curves, basis(self.scaled(pileups)))
         value = np.where(counted, np.exp(np.minimum(link, 50.0)), link)
         low, high = value.min(axis=0), value.max(axis=0)
-        centre = np.where(counted, np.sqrt(low * high), (low + high) / 2)
+        centre = np.where(counted, np.sqrt(np.maximum(low * high, 0.0)), (low + high) / 2)
         half = np.where(counted, high / np.maximum(centre, 1e-300) - 1.0, high - centre)
         unit = np.where(counted, 1.0, np.sqrt(self.spread))
         error = np.where(counted, self.noise, self.noise * self.spread) * variance.max(axis=0)

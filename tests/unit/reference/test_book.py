@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from monitor.observe.quantities import catalogue, measure
+from monitor.observe.summary import Summary
+from monitor.reference.book import Book
+from monitor.reference.learn import Unlearnable, learn, learn_page
+from monitor.reference.page import Page
+from monitor.trigger.pack import Unreadable, pack
+from tests.unit.observe.crossings import EPOCH, crossings, key
+from tests.unit.reference.fills import SUMMARISER, fill, reference
+
+ROWS = reference()
+BOOK = learn(ROWS, version=3)
+PAGE = next(iter(BOOK))
+CATALOGUE = catalogue(PAGE.shape)
+
+
+def lumisection(pileup: float, events: int = 400, **kind: float) -> Summary:
+    rng = np.random.default_rng(int(pileup * 10))
+    return SUMMARISER.summarise(key(900, 1), crossings(events, rng, pileup=pileup, **kind))
+
+
+def test_a_book_is_the_same_after_writing_and_reading():
+    again = Book.from_bytes(BOOK.to_bytes())
+    assert again.to_bytes() == BOOK.to_bytes()
+    assert (again.id, again.version) == (BOOK.id, 3)
+    assert next(iter(again)).id == PAGE.id
+
+
+def test_equal_lumisections_in_any_order_make_the_same_book():
+    assert learn(reversed(ROWS), version=3).to_bytes() == BOOK.to_bytes()
+    assert learn(ROWS[1:]).id != BOOK.id
+
+
+def test_a_page_says_where_it_comes_from():
+    assert PAGE.fills == 6
+    assert PAGE.lumisections == 240
+    assert PAGE.spans[0] == (100, 1, 40, 40)
+    assert (PAGE.low, PAGE.high) == (pytest.approx(40, abs=0.01), pytest.approx(60, abs=0.01))
+
+
+def test_pages_are_found_by_stream_model_menu_and_prescale_column_but_not_by_firmware():
+    assert BOOK.open("scout", EPOCH) is PAGE
+    assert BOOK.open("scout", replace(EPOCH, firmware="fw_2")) is PAGE
+    assert BOOK.open("scout", replace(EPOCH, prescale_column="3b")) is None
+    assert BOOK.why("scout", replace(EPOCH, prescale_column="3b")) == "no page for prescale column 3b"
+    assert BOOK.why("scout", replace(EPOCH, menu="menu_2")) == "no page for menu menu_2"
+    assert BOOK.why("scout", replace(EPOCH, digest="sha256:" + "1" * 64)).startswith("no page for model sha256:1")
+    assert BOOK.why("other", EPOCH) == "no page for stream other"
+
+
+def test_a_new_page_makes_a_new_book_and_leaves_the_old_one_alone():
+    changed = replace(PAGE, key=PAGE.key._replace(menu="menu_2"))
+    grown = BOOK.plus(changed)
+    assert (len(BOOK), len(grown), grown.version) == (1, 2, 4)
+    assert grown.id != BOOK.id
+
+
+@pytest.mark.parametrize("mu", [42.0, 50.0, 58.0])
+def test_what_is_expected_is_what_comes_at_that_pileup(mu: float):
+    many = SUMMARISER.summarise(key(900, 1), crossings(40_000, np.random.default_rng(5), pileup=mu))
+    seen, expected = measure(many), PAGE.expect(mu)
+    rate = np.where(CATALOGUE.counted, seen.value / np.maximum(seen.exposure, 1), seen.value)
+    shift = rate - expected.centre
+    allowed = expected.tolerance * np.where(CATALOGUE.counted, expected.centre, 1.0)
+    unit = np.where(CATALOGUE.counted, np.maximum(expected.centre, 1e-12), expected.spread)
+    sigma = np.sqrt(expected.noise * unit / np.maximum(seen.exposure, 1))
+    beyond = (np.abs(shift) - allowed) / sigma
+    assert (beyond[PAGE.live] < 4.5).all(), [CATALOGUE.names[i] for i in np.flatnonzero(PAGE.live & (beyond > 4.5))]
+    assert (np.abs(shift) / sigma < 3)[PAGE.live].mean() > 0.8
+
+
+def test_unknown_pileup_widens_the_tolerance_to_everything_learnt():
+    unknown, ends = PAGE.expect(float("nan")), [PAGE.expect(mu) for mu in (PAGE.low, PAGE.high)]
+    number = CATALOGUE.names.index("jet multiplicity")
+    for end in ends:
+        assert abs(end.centre[number] - unknown.centre[number]) <= unknown.tolerance[number]
+        assert unknown.tolerance[number] > 3 * end.tolerance[number]
+    assert PAGE.unjudged(lumisection(50.0)) is None
+
+
+def test_beyond_the_learnt_pileup_nothing_is_judged_and_the_reason_has_the_numbers():
+    assert PAGE.unjudged(lumisection(61.5)) is None
+    assert PAGE.unjudged(lumisection(75.0)) == "pile-up 75.0 is outside the learnt 40.0 to 60.0"
+    assert PAGE.unjudged(lumisection(25.0)) is not None
+
+
+def test_too_few_events_are_not_judged():
+    assert PAGE.unjudged(lumisection(50.0, events=49)) == "49 events are too few to judge"
+
+
+def test_a_change_of_threshold_is_not_judged_by_the_old_page():
+    other = replace(lumisection(50.0), shape=replace(PAGE.shape, threshold=1))
+    assert "threshold" in str(PAGE.unjudged(other))
+
+
+def test_expected_histograms_hold_as_many_events_as_came():
+    summary = lumisection(47.0)
+    expected = PAGE.histograms(summary)
+    assert expected["score"].sum() == pytest.approx(400)
+    assert expected["inputs"].sum(axis=1) == pytest.approx(400)
+    assert expected["inputs"].shape == summary.counts["inputs"].shape
+    jets = summary.counts["maps"][1].sum()
+    assert expected["maps"][1].sum() == pytest.approx(jets, rel=0.1)
+    assert PAGE.histograms(lumisection(58.0))["maps"][1].sum() > 1.05 * expected["maps"][1].sum()
+
+
+def test_wobble_between_fills_becomes_tolerance():
+    calm, restless = (learn_page(reference(wobble=w, events=1500)) for w in (0.0, 0.03))
+    number = CATALOGUE.names.index("met leading pt (log mean)")
+    assert restless.expect(50.0).tolerance[number] > 3 * calm.expect(50.0).tolerance[number]
+    bystander = CATALOGUE.names.index("jet[2] present")
+    assert restless.expect(50.0).tolerance[bystander] < 2 * calm.expect(50.0).tolerance[bystander]
+
+
+def test_lumisections_of_unknown_pileup_alone_make_an_unconditioned_page():
+    rng = np.random.default_rng(1)
+    rows = []
+    for ls in range(1, 31):
+        events = crossings(300, rng)
+        events.pileup[:] = np.nan
+        rows.append(SUMMARISER.summarise(key(5, ls), events))
+    page = learn_page(rows)
+    assert np.isnan(page.low)
+    assert page.unjudged(rows[0]) is None
+    assert page.unjudged(lumisection(75.0)) is None
+    assert np.isfinite(page.expect(float("nan")).centre).all()
+    assert Page.from_bytes(page.to_bytes()).id == page.id
+    assert page.histograms(rows[0])["score"].sum() == pytest.approx(300)
+
+
+def test_too_little_data_is_refused_with_both_numbers():
+    with pytest.raises(Unlearnable, match="9 of 9 lumisections have at least 50 events, a reference needs 10"):
+        learn(list(fill(1, lumisections=9)))
+
+
+@pytest.mark.parametrize("content", [b"", pack({"key": 1}, {}), PAGE.to_bytes()[:-3]])
+def test_bytes_that_are_no_book_are_unreadable(content: bytes):
+    with pytest.raises(Unreadable):
+        Book.from_bytes(content)
+    with pytest.raises(Unreadable):
+        Page.from_bytes(content)
