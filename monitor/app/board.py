@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,9 @@ POOLED_LUMISECTIONS = 10
 HISTORY_LUMISECTIONS = 240
 RENEW_SECONDS = 0.5
 MOST_MAPS = 2
+TROUBLE_SECONDS = 60.0
+MOST_TROUBLES = 5
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,7 @@ class Board:
         engine: Callable[[str], str],
         page: Callable[[str, Epoch], Page | None],
         sinks: Callable[[], Sequence[SinkView]],
+        problems: Callable[[], Iterable[str]],
     ) -> None:
         self._identity = identity
         self._database = database
@@ -82,9 +87,11 @@ class Board:
         self._engine = engine
         self._page = page
         self._sinks = sinks
+        self._problems = problems
         self._streams = {name: _Stream() for name in identity.streams}
         self._newest: float | None = None
         self._problem = ""
+        self._troubles: dict[str, float] = {}
         self._shown_at = float("-inf")
         self._lock = threading.Lock()
         self._snapshot = self._make(identity.started, ready=False)
@@ -97,6 +104,7 @@ class Board:
     def see(self, turn: Turn) -> None:
         """Take note of a turn; renew the snapshot where something was judged or it is due."""
         self._problem = turn.problem
+        self._hear(turn)
         for record in turn.records:
             self._newest = max(self._newest or record.timestamp, record.timestamp)
         for judged in turn.done.judged:
@@ -110,6 +118,18 @@ class Board:
         with self._lock:
             self._snapshot = snapshot
         self._shown_at = now
+
+    def _hear(self, turn: Turn) -> None:
+        """Remember an emulator's trouble for a while, and log it when it begins."""
+        for trouble in turn.troubles:
+            if trouble not in self._troubles:
+                log.error("%s", trouble)
+            self._troubles[trouble] = turn.now
+        recent = {words: at for words, at in self._troubles.items() if turn.now - at < TROUBLE_SECONDS}
+        self._troubles = dict(sorted(recent.items(), key=lambda each: each[1])[-MOST_TROUBLES:])
+
+    def _wrong(self, source: str) -> tuple[str, ...]:
+        return tuple(filter(None, (self._problem, source, *self._troubles, *self._problems())))
 
     def _note(self, judged: Judged) -> None:
         stream = self._streams.setdefault(judged.stream, _Stream())
@@ -136,9 +156,7 @@ class Board:
             now=now,
             ready=ready,
             streams=tuple(self._view(name, each, counters, requests) for name, each in self._streams.items()),
-            problems=tuple(
-                filter(None, (self._problem, "" if health.reachable else f"no data source: {health.detail}"))
-            ),
+            problems=self._wrong("" if health.reachable else f"no data source: {health.detail}"),
             stale_after=self._identity.stale_after,
             source=SourceView(
                 reachable=health.reachable,

@@ -103,6 +103,8 @@ def compose(settings: Settings, *, role: Role = Role.SOLO, clock: Callable[[], f
     and the server raise: `Refused`, `Undelivered`, `InUse`, `Damaged`, `PortTaken`.
     """
     shelf, book = shelf_of(settings), book_of(settings)
+    for problem in shelf.problems:
+        log.error("%s", problem)
     database = Database(
         settings.state.path, routes=_routes(settings), keep_lumisections=settings.state.keep_lumisections
     )
@@ -117,6 +119,7 @@ def compose(settings: Settings, *, role: Role = Role.SOLO, clock: Callable[[], f
             engine=shelf.engine,
             page=back.page,
             sinks=courier.views,
+            problems=lambda: (*shelf.problems, *courier.problems()),
         )
         house = OpenHouse(
             board=board,
@@ -152,13 +155,10 @@ def compose(settings: Settings, *, role: Role = Role.SOLO, clock: Callable[[], f
 
 
 def shelf_of(settings: Settings) -> CardShelf:
-    """Load every card of the models folder, and say aloud which are broken."""
+    """Load every card of the models folder that can be used; the shelf's `problems` say which cannot."""
     try:
-        registry = emulator.Registry(settings.models.path)
-        for path, why in registry.broken.items():
-            log.error("card %s is left out: %s", path, why)
-        return CardShelf.open(registry, engine=settings.models.engine)
-    except (OSError, emulator.BrokenCard, emulator.EngineUnavailable, emulator.NotCompiled) as error:
+        return CardShelf.open(emulator.Registry(settings.models.path), engine=settings.models.engine)
+    except OSError as error:
         raise WrongSettings(f"models.path: {error}") from error
 
 
@@ -345,5 +345,5 @@ def _reload(settings: Settings, shelf: CardShelf) -> Sequence[str]:
     """Read the folder of cards again; everything else in the settings needs a restart."""
     try:
         return shelf.renew(emulator.Registry(settings.models.path), engine=settings.models.engine)
-    except (OSError, emulator.BrokenCard, emulator.EngineUnavailable, emulator.NotCompiled) as error:
+    except OSError as error:
         raise Refused(f"models.path: {error}; the models that were loaded stay") from error

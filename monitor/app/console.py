@@ -54,6 +54,12 @@ def warn(line: str) -> None:
     print(f"trigwatch: {line}", file=sys.stderr, flush=True)  # noqa: T201 -- the command line speaks
 
 
+def warn_each(lines: Iterable[str]) -> None:
+    """Print lines beside the answer."""
+    for line in lines:
+        warn(line)
+
+
 def say_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print one JSON line. NaN has no JSON: it becomes null."""
     say(json.dumps(_plain(value), ensure_ascii=False, sort_keys=False, allow_nan=False))

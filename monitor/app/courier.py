@@ -5,6 +5,7 @@ Delivery is at least once, in order for each sink; ids never change, so whoever 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,9 @@ from typing import Protocol
 
 from monitor.serve.view import SinkView
 from monitor.store.commit import Entry
-from monitor.store.database import Database
+from monitor.store.database import Database, Full
+
+log = logging.getLogger(__name__)
 
 BATCH = 100
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -47,6 +50,7 @@ class _Round:
     view: SinkView
     pause: float = 0.0
     not_before: float = 0.0
+    problem: str = ""
 
 
 class Courier:
@@ -72,6 +76,10 @@ class Courier:
     def views(self) -> tuple[SinkView, ...]:
         """Return how every sink fares."""
         return tuple(replace(each.view, pending=self._database.waiting(each.view.name)) for each in self._rounds)
+
+    def problems(self) -> tuple[str, ...]:
+        """Return what went wrong on our own side, in sentences: a sink that is down is no problem of ours."""
+        return tuple(each.problem for each in self._rounds if each.problem)
 
     def close(self, *, patience: float = 5.0) -> None:
         """Deliver what can be delivered within `patience` seconds, and stop; the rest stays in the outbox."""
@@ -100,10 +108,18 @@ class Courier:
             each.outlet.tend(now)
             while self._deliver_some(each):
                 pass
-        except OSError as error:
-            each.pause = min(max(2 * each.pause, FIRST_PAUSE), LONGEST_PAUSE)
-            each.not_before = now + each.pause
-            each.view = replace(each.view, failures=each.view.failures + 1, error=str(error))
+            each.problem = ""
+        except (OSError, Full) as error:
+            self._back_off(each, now, why=str(error))
+        except Exception as error:  # a thread that dies in silence would take every sink's messages with it
+            log.exception("delivering to %s failed", each.view.name)
+            each.problem = f"delivery to {each.view.name} fails: {type(error).__name__}: {error}; the log says where"
+            self._back_off(each, now, why=each.problem)
+
+    def _back_off(self, each: _Round, now: float, *, why: str) -> None:
+        each.pause = min(max(2 * each.pause, FIRST_PAUSE), LONGEST_PAUSE)
+        each.not_before = now + each.pause
+        each.view = replace(each.view, failures=each.view.failures + 1, error=why)
 
     def _deliver_some(self, each: _Round) -> bool:
         """Return whether there may be more to deliver."""

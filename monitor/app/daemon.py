@@ -12,7 +12,7 @@ from types import FrameType
 
 from monitor.app import settings as settings_file
 from monitor.app.compose import Daemon, Role, book_of, compose, shelf_of
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, warn
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, warn, warn_each
 from monitor.app.settings import Settings, WrongSettings
 from monitor.serve.server import PortTaken
 from monitor.store.database import Damaged, InUse
@@ -78,6 +78,9 @@ def check(given: argparse.Namespace) -> int:
         warn(str(error))
         return NO
     with shelf:
+        if shelf.problems:
+            warn_each(shelf.problems)
+            return NO
         say(f"{given.config}: good; {len(shelf.all())} models, {len(book)} reference pages")
     for stream in settings.streams:
         say(f"stream {stream.name} from topic {stream.topic}, mismatch floor {stream.mismatch_floor:g}")

@@ -29,7 +29,7 @@ from monitor.serve.server import PortTaken
 from monitor.stream.kafka import Connection, KafkaSink, ensure_topics
 from monitor.stream.tape import TapeSink
 from monitor.stream.transport import Refused, Sink, Undelivered
-from monitor.trigger.site import CMS
+from monitor.trigger.site import DEFAULT
 
 PARTITIONS = 2
 REFERENCE_SEED = 4_000
@@ -75,9 +75,9 @@ def run(given: argparse.Namespace) -> int:
         length = given.lumisections or scenario.lumisections
         records = produce(
             play(scenario, seed=given.seed, lumisections=length, partitions=PARTITIONS),
-            site=CMS,
+            site=DEFAULT,
             topic=topic,
-            start=time.time() - length * CMS.lumisection_seconds,
+            start=time.time() - length * DEFAULT.lumisection_seconds,
         )
         sent = send(records, sink, interval=0.0 if given.once else PACE_SECONDS)
         verdicts = tuple(_watch(sent, daemon, scenario, console=console, length=length))
@@ -98,7 +98,7 @@ def _learn(console: Console, folder: Path) -> None:
             seed=REFERENCE_SEED, fills=REFERENCE_FILLS, lumisections=REFERENCE_LUMISECTIONS, partitions=PARTITIONS
         )
         with CardShelf.open(emulator.Registry(MODELS)) as shelf:
-            book = learned(from_detector(blocks), shelf=shelf, site=CMS, streams={STREAM: RECORDING})
+            book = learned(from_detector(blocks), shelf=shelf, site=DEFAULT, streams={STREAM: RECORDING})
     (folder / "normal.book").write_bytes(book.to_bytes())
     console.print(f"learned what is normal from {REFERENCE_FILLS} clean fills, {lumisections} lumisections")
 

@@ -25,12 +25,16 @@ DEAD_LETTER = "dead-letter"
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What one turn's records came to; `moved` are the partitions whose frontier changed."""
+    """What one turn's records came to.
+
+    `moved` are the partitions whose frontier changed, `troubles` sentences about emulators that failed.
+    """
 
     closed: tuple[PartitionClosed, ...] = ()
     letters: tuple[Letter, ...] = ()
     moved: frozenset[PartitionKey] = frozenset()
     counters: Mapping[CounterKey, int] = field(default_factory=dict)
+    troubles: tuple[str, ...] = ()
 
 
 class Front(Protocol):
@@ -87,6 +91,7 @@ class TriggerFront:
             letters=tuple(letter(bytes_of[place], why, topic=self._topic) for place, why in step.rejected),
             moved=step.moved | waited.moved,
             counters=_rejections(step),
+            troubles=step.troubles,
         )
 
     def frontier(self, partition: PartitionKey) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from monitor.stream.record import Record
 from monitor.stream.transport import Partition, Polled, Source
 
 QUIET_COMMIT_SECONDS = 1.0
+FULL = "the disk of the database is full: nothing is lost, nothing more is read; make room"
 
 
 class Witness(Protocol):
@@ -33,6 +35,7 @@ class Turn:
     records: tuple[Record, ...]
     done: Done
     problem: str = ""
+    troubles: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -88,6 +91,7 @@ class Loop:
         database: Database,
         witness: Witness,
         clock: Callable[[], float],
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._source = source
         self._front = front
@@ -95,6 +99,7 @@ class Loop:
         self._database = database
         self._witness = witness
         self._clock = clock
+        self._pause = pause
         self._uncommitted = _Uncommitted()
         self._committed_at = clock()
 
@@ -104,17 +109,16 @@ class Loop:
         While the disk is full nothing more is read: the records wait in the log, and the turn says why.
         """
         if self._uncommitted.is_urgent and not self._try_to_commit(self._clock()):
-            return self._show(Turn(self._clock(), (), Done(), problem="the disk of the database is full"))
+            self._pause(timeout)
+            return self._show(Turn(self._clock(), (), Done(), problem=FULL))
         polled = self._source.poll(timeout=timeout)
         now = self._clock()
         self._take_and_leave(polled, now)
         read = self._front.read(polled.records, now=now)
         done = self._back.take(read.closed, now=now)
         self._remember(read, done)
-        problem = ""
-        if self._is_due(now) and not self._try_to_commit(now):
-            problem = "the disk of the database is full"
-        return self._show(Turn(now, polled.records, done, problem))
+        failed = self._is_due(now) and not self._try_to_commit(now)
+        return self._show(Turn(now, polled.records, done, FULL if failed else "", read.troubles))
 
     def finish(self) -> None:
         """Commit what is worked out; the last turn of an orderly stop."""

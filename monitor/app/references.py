@@ -11,7 +11,7 @@ import numpy as np
 
 import emulator
 from monitor.app.compose import read_book
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_table, warn
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_table, warn, warn_each
 from monitor.app.recording import Content, from_files, streams_of, walk
 from monitor.app.settings import WrongSettings
 from monitor.app.shelf import CardShelf
@@ -20,7 +20,7 @@ from monitor.reference.book import Book
 from monitor.reference.learn import Unlearnable, learn
 from monitor.reference.page import Page
 from monitor.stream.columns import Limits
-from monitor.trigger.site import CMS, Site
+from monitor.trigger.site import DEFAULT_PROFILE, PROFILES, Site
 from monitor.watch.worker import Worker
 
 MOST_ROWS = 15
@@ -43,6 +43,7 @@ def add(commands: Commands) -> None:
     )
     making.add_argument("files", type=Path, nargs="+", help="Parquet or Arrow files in time order")
     making.add_argument("--models", type=Path, required=True, help="the folder of cards")
+    making.add_argument("--site", choices=sorted(PROFILES), default=DEFAULT_PROFILE, help="whose clock")
     making.add_argument("--out", type=Path, required=True)
     showing = command(parts, "show", show, text="the pages of a Book", example="trigwatch reference show normal.book")
     showing.add_argument("book", type=Path)
@@ -68,11 +69,13 @@ def add(commands: Commands) -> None:
 
 def build(given: argparse.Namespace) -> int:
     """Learn a Book from files."""
+    site = PROFILES[given.site]
+    limits = Limits(crossings=site.crossings)
     try:
         with CardShelf.open(emulator.Registry(given.models)) as shelf:
-            limits = Limits()
+            warn_each(shelf.problems)
             streams = streams_of(given.files, limits=limits)
-            book = learned(from_files(given.files, limits=limits), shelf=shelf, site=CMS, streams=streams)
+            book = learned(from_files(given.files, limits=limits), shelf=shelf, site=site, streams=streams)
     except Unlearnable as error:
         warn(str(error))
         return NO

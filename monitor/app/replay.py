@@ -9,7 +9,7 @@ from pathlib import Path
 import emulator
 from emulator.detector import MODELS
 from monitor.app.compose import aggregator_of, read_book
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_json
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_json, warn_each
 from monitor.app.recording import PARTITION, Content, from_files, streams_of, walk
 from monitor.app.settings import Settings, WrongSettings
 from monitor.app.settings import build as build_settings
@@ -17,6 +17,7 @@ from monitor.app.shelf import CardShelf
 from monitor.decide.verdict import Level
 from monitor.reference.book import Book
 from monitor.stream.columns import Limits
+from monitor.trigger.site import DEFAULT_PROFILE, PROFILES
 from monitor.watch.judged import Judged
 from monitor.watch.worker import Worker
 
@@ -33,12 +34,13 @@ def add(commands: Commands) -> None:
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--reference", type=Path, help="a Book; without one the first lumisections are learned")
     parser.add_argument("--models", type=Path, default=MODELS, help="the folder of cards")
+    parser.add_argument("--site", choices=sorted(PROFILES), default=DEFAULT_PROFILE, help="whose words and clock")
     parser.add_argument("--json", action="store_true", help="one JSON line a verdict")
 
 
 def run(given: argparse.Namespace) -> int:
     """Judge the files."""
-    limits = Limits()
+    limits = Limits(crossings=PROFILES[given.site].crossings)
     acts = 0
     try:
         book = Book({}) if given.reference is None else read_book(given.reference)
@@ -46,11 +48,13 @@ def run(given: argparse.Namespace) -> int:
         settings = build_settings(
             {
                 "tape": {"path": "-"},
+                "site": {"profile": given.site},
                 "models": {"path": given.models},
                 "streams": [{"name": name, "topic": topic} for name, topic in streams.items()],
             }
         )
         with CardShelf.open(emulator.Registry(given.models)) as shelf:
+            warn_each(shelf.problems)
             contents = from_files(given.files, limits=limits)
             for judged in judge(contents, settings=settings, shelf=shelf, book=book, streams=streams):
                 acts += judged.verdict.level is Level.ACT

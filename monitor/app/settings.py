@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from monitor.trigger.site import PROFILES, Site
+from monitor.trigger.site import DEFAULT_PROFILE, PROFILES, Site
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://")]
@@ -35,7 +35,7 @@ class Section(BaseModel):
 class SiteSection(Section):
     """The experiment: a known profile, and what differs from it."""
 
-    profile: Literal["cms", "atlas"] = "cms"
+    profile: Literal["cms", "atlas"] = DEFAULT_PROFILE
     name: str | None = None
     lumisection_word: str | None = None
     lumisection_short: str | None = None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
-from emulator import Card, Model, Registry
+from emulator import BrokenCard, Card, EngineUnavailable, Model, NotCompiled, Registry
 from emulator.layout import Layout
 from emulator.model import EngineName
 from monitor.watch import shelf
 from monitor.watch.shelf import NotComparable
+
+# What a folder of cards may bring: a changed card, an engine that is not there, C++ without a compiler.
+UNUSABLE = (BrokenCard, EngineUnavailable, NotCompiled, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +60,53 @@ class Loaded:
         """Return raw scores, int64 (n, outputs)."""
         return self.model.score(raw)
 
+    def fits(self, raw: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which events hold only integers that the model's input bits can hold."""
+        return self.model.fits(raw)
+
 
 class CardShelf:
-    """Every card of a registry, loaded and checked at the start: a broken one is known before it is needed."""
+    """Every card of a registry, loaded and checked at the start: a broken one is known before it is needed.
 
-    def __init__(self, models: Iterable[Model]) -> None:
-        loaded = sorted((Loaded(model) for model in models), key=lambda each: (each.label, each.digest))
-        self._by_digest = {each.digest: each for each in loaded}
+    One bad card does not take the others away: it is left out, and `problems` says so until it is mended.
+    """
+
+    def __init__(self, models: Iterable[Model] = ()) -> None:
+        self._by_digest: Mapping[str, Loaded] = {}
+        self._problems: tuple[str, ...] = ()
+        self._add(models)
 
     @classmethod
     def open(cls, registry: Registry, *, engine: EngineName = "auto") -> CardShelf:
-        """Load every card of `registry`. Raises what `Registry.load` raises: a card that fails its golden vectors."""
-        return cls(registry.load(card.digest, engine=engine) for card in registry)
+        """Load every card of `registry` that can be used."""
+        shelf = cls()
+        shelf.renew(registry, engine=engine)
+        return shelf
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Which cards were left out when the folder was read last, and why; one sentence each."""
+        return self._problems
 
     def renew(self, registry: Registry, *, engine: EngineName = "auto") -> tuple[str, ...]:
         """Add the cards that are new in `registry`; return what was added. Those that are loaded stay."""
-        new = [registry.load(card.digest, engine=engine) for card in registry if card.digest not in self._by_digest]
-        every = [*self._by_digest.values(), *(Loaded(model) for model in new)]
+        new: list[Model] = []
+        problems = [f"card {path.name} is left out: {why}" for path, why in registry.broken.items()]
+        for card in registry:
+            if card.digest in self._by_digest:
+                continue
+            try:
+                new.append(registry.load(card.digest, engine=engine))
+            except UNUSABLE as error:
+                problems.append(f"card {card.path.name} is left out: {error}")
+        self._problems = tuple(problems)
+        self._add(new)
+        return tuple(f"model {model.card.label} {model.card.digest} added" for model in new)
+
+    def _add(self, models: Iterable[Model]) -> None:
+        every = [*self._by_digest.values(), *(Loaded(model) for model in models)]
         # One assignment: the loop, in another thread, sees all of the old or all of the new.
         self._by_digest = {each.digest: each for each in sorted(every, key=lambda each: (each.label, each.digest))}
-        return tuple(f"model {model.card.label} {model.card.digest} added" for model in new)
 
     def find(self, label: str, digest: str | None) -> Loaded | NotComparable:
         """Return the model that a batch names, or why there is none."""

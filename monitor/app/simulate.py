@@ -23,7 +23,7 @@ from monitor.stream.transport import Refused, Sink, Undelivered
 from monitor.trigger.batch import Batch, EndOfLumisection
 from monitor.trigger.header import Header
 from monitor.trigger.lumisection import Lumisection
-from monitor.trigger.site import CMS, Site
+from monitor.trigger.site import DEFAULT, Site
 
 STREAM = "l1anomaly"
 TOPIC = "trigger-output"
@@ -69,7 +69,7 @@ def run(given: argparse.Namespace) -> int:
     except (OSError, ValueError, Refused, Undelivered) as error:
         raise Unusable(f"{given.out}: {error}") from error
     try:
-        sent = sum(send(produce(blocks, site=CMS, topic=topic, start=time.time()), sink, interval=given.interval))
+        sent = sum(send(produce(blocks, site=DEFAULT, topic=topic, start=time.time()), sink, interval=given.interval))
     except Undelivered as error:
         warn(str(error))
         return NO

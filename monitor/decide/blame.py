@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.decide.case import Case, Culprit, Rules
-from monitor.decide.table import Question, Row
+from monitor.decide.table import OUTSIDE_FORMAT, Question, Row, failed
 from monitor.decide.verdict import Blame, Level
 from monitor.drift.evidence import Where
 from monitor.trigger.site import Site
@@ -104,13 +104,10 @@ def _for_the_rest(row: Row, case: Case, site: Site) -> str:
     sentences = {
         "silent": f"Check the trigger's producer and the broker: nothing has arrived since {word} {case.silent_since}.",
         "incomplete": f"Check the producers: {_missing(case)}, so this {word} cannot be judged.",
-        "unidentified": (
-            f"Register the model that runs as {epoch.model}: "
-            f"{', '.join(sorted(case.evidence.agreement.not_comparable)) or 'it is unknown'}."
-        ),
+        "unidentified": _for_the_unidentified(case),
         "not emulated": f"Call the monitoring expert: the emulator of {epoch.model} does not answer.",
         "partly emulated": (
-            f"Tell the monitoring expert: the emulator of {epoch.model} failed on {_failed(case)} events."
+            f"Tell the monitoring expert: the emulator of {epoch.model} failed on {failed(case)} events."
         ),
         "no events": f"Nothing to judge: no event in this {word}.",
         "flawed": f"Tell the producers' expert when convenient: {_missing(case)}.",
@@ -119,8 +116,11 @@ def _for_the_rest(row: Row, case: Case, site: Site) -> str:
     return sentences[row.name]
 
 
-def _failed(case: Case) -> int:
-    return sum(case.evidence.agreement.not_comparable.values())
+def _for_the_unidentified(case: Case) -> str:
+    model, reasons = case.evidence.epoch.model, sorted(case.evidence.agreement.not_comparable)
+    if reasons == [OUTSIDE_FORMAT]:
+        return f"Check what the producer sends as the inputs of {model}: none of it fits into the model's input bits."
+    return f"Register the model that runs as {model}: {', '.join(reasons) or 'it is unknown'}."
 
 
 def _missing(case: Case) -> str:

@@ -16,6 +16,7 @@ from monitor.decide.case import Case, Rules
 from monitor.decide.verdict import Level
 
 EMULATOR_FAILED = "emulator-failed"
+OUTSIDE_FORMAT = "outside-format"
 
 
 class Question(StrEnum):

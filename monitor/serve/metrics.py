@@ -28,12 +28,13 @@ class Scrape(Collector):
 
     def __init__(self, snapshot: Snapshot, *, now: float, limit: int = SERIES) -> None:
         self._families = cap(samples(snapshot, now=now), limit=limit)
+        self._site = snapshot.site
         self._process = ProcessCollector(registry=CollectorRegistry())
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family of the catalogue, then the process metrics."""
         for metric in c.CATALOGUE:
-            yield _family(metric, self._families[metric])
+            yield _family(metric, self._families[metric], word=self._site.lumisection_word)
         yield from self._process.collect()
 
 
@@ -154,9 +155,11 @@ def _evidence(stream: str, evidence: Evidence) -> Iterator[Sample]:
         yield c.EVIDENCE_RATIO, (stream, shift.quantity), shift.ratio
 
 
-def _family(metric: c.Metric, family: Mapping[tuple[str, ...], float]) -> Metric:
+def _family(metric: c.Metric, family: Mapping[tuple[str, ...], float], *, word: str) -> Metric:
     shape = CounterMetricFamily if metric.type is c.Type.COUNTER else GaugeMetricFamily
-    page = shape(metric.full, metric.help, labels=metric.labels)
+    # Names are for programs and the same everywhere; the help is for the people of this site.
+    text = metric.help.replace("lumisection", word).replace("Lumisection", word.capitalize())
+    page = shape(metric.full, text, labels=metric.labels)
     for labels, value in family.items():
         page.add_metric(labels, value)
     return page

@@ -21,29 +21,29 @@ UINT32 = np.iinfo(np.uint32)
 INFINITY_BITS = np.uint32(0x7F80_0000)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How much one record may hold, and the domains of its values.
 
     Attributes
     ----------
+    crossings
+        Bunch crossings in an orbit of the site's machine: bx is in [0, crossings).
     max_bytes
         Size of the record's value; Kafka's own `message.max.bytes` should not be larger.
     max_events
         Events in one batch.
     max_inputs, max_outputs
         Raw inputs and outputs of one event.
-    crossings
-        Bunch crossings in an orbit: bx is in [0, crossings).
     max_pileup
         Mean interactions a bunch. It only keeps a flipped exponent bit out of the sums, it is not a physics cut.
     """
 
+    crossings: int
     max_bytes: int = 10 * 2**20
     max_events: int = 100_000
     max_inputs: int = 4096
     max_outputs: int = 1024
-    crossings: int = 3564
     max_pileup: float = 10_000.0
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Lumisection(NamedTuple):
-    """One lumisection (ATLAS: luminosity block) of one run; sorts in the order of data taking.
+    """One lumisection, or what the site calls so, of one run; sorts in the order of data taking.
 
     A named tuple rather than a dataclass: it is a dictionary key on the hot path.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,5 @@ ATLAS = Site(
     accept_word="Level-1 accept",
 )
 PROFILES = {"cms": CMS, "atlas": ATLAS}
+DEFAULT_PROFILE: Final = "cms"  # where nobody says otherwise; the simulated detector runs on its clock
+DEFAULT = PROFILES[DEFAULT_PROFILE]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,18 @@ from monitor.observe.summary import Summary, SummaryKey
 from monitor.trigger.batch import Batch, Reason, Rejected
 from monitor.trigger.header import Epoch
 from monitor.trigger.lumisection import Lumisection
-from monitor.watch.shelf import EMULATOR_FAILED, NotComparable, Rescorer, Shelf
+from monitor.watch.shelf import EMULATOR_FAILED, OUTSIDE_FORMAT, NotComparable, Rescorer, Shelf
 
 MOST_SUMMARISERS = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """A batch with its emulation: one row of `emulated` per event, or the reason why there is none."""
+    """A batch with its emulation: one row of `emulated` per event, or the reason why there is none.
+
+    `fitting` bool (n,) says which events the model can take at all, None where it can take every one; the others' rows
+    of `emulated` mean nothing.
+    """
 
     batch: Batch
     epoch: Epoch
@@ -29,12 +34,17 @@ class Scored:
     emulated: NDArray[np.int64] | None
     reason: str | None
     trouble: str | None = None
+    fitting: NDArray[np.bool_] | None = None
 
     def summarise(self, lumisection: Lumisection, rows: slice | NDArray[np.bool_]) -> Summary:
         """Return the summary of these rows, which are all of one lumisection."""
         key = SummaryKey(self.batch.header.stream, lumisection, self.epoch)
-        emulated = None if self.emulated is None else self.emulated[rows]
-        return self.summariser.summarise(key, self.batch.select(rows), emulated, self.reason)
+        batch, emulated = self.batch.select(rows), None if self.emulated is None else self.emulated[rows]
+        if self.fitting is None or emulated is None:
+            return self.summariser.summarise(key, batch, emulated, self.reason)
+        fits = self.fitting[rows]
+        compared = self.summariser.summarise(key, batch.select(fits), emulated[fits])
+        return compared + self.summariser.summarise(key, batch.select(~fits), None, OUTSIDE_FORMAT)
 
 
 class Scoring:
@@ -59,7 +69,7 @@ class Scoring:
                 f"{found.inputs} and {found.outputs}: the producer names the wrong model"
             )
             return Rejected(Reason.WIDTH, detail, batch.header.stream)
-        emulated, trouble = _emulate(found, batch)
+        emulated, trouble, fitting = _emulate(found, batch)
         return Scored(
             batch=batch,
             epoch=_epoch(batch, found.digest),
@@ -67,6 +77,7 @@ class Scoring:
             emulated=emulated,
             reason=None if emulated is not None else EMULATOR_FAILED,
             trouble=trouble,
+            fitting=fitting,
         )
 
     def _unscored(self, batch: Batch, why: NotComparable) -> Scored:
@@ -91,13 +102,25 @@ def _epoch(batch: Batch, digest: str) -> Epoch:
     return Epoch(header.model, digest, header.menu, header.firmware, header.prescale_column)
 
 
-def _emulate(rescorer: Rescorer, batch: Batch) -> tuple[NDArray[np.int64] | None, str | None]:
-    """Return the emulated scores, or None and what went wrong in a sentence."""
+def _emulate(rescorer: Rescorer, batch: Batch) -> tuple[NDArray[np.int64] | None, str | None, NDArray[np.bool_] | None]:
+    """Return the emulated scores, or None and what went wrong in a sentence; and which events fit, if not all do."""
     who = f"the emulator of {rescorer.label} ({rescorer.digest[:19]}…)"
     try:
-        scores = np.asarray(rescorer.score(batch.inputs))
+        scores, fitting = _score_what_fits(rescorer, batch.inputs)
     except Exception as error:  # noqa: BLE001 - whatever an engine raises, the daemon does not stop for a message
-        return None, f"{who} raised {type(error).__name__}: {error}"
+        return None, f"{who} raised {type(error).__name__}: {error}", None
     if scores.shape != batch.score.shape or scores.dtype.kind not in "iu":
-        return None, f"{who} returned {scores.dtype} {scores.shape}, not integers {batch.score.shape}"
-    return scores.astype(np.int64, copy=False), None
+        return None, f"{who} returned {scores.dtype} {scores.shape}, not integers {batch.score.shape}", None
+    return scores.astype(np.int64, copy=False), None, fitting
+
+
+def _score_what_fits(rescorer: Rescorer, inputs: NDArray[Any]) -> tuple[NDArray[np.integer], NDArray[np.bool_] | None]:
+    """Return the scores, and which events the model can take where it cannot take all. Raises what the engine does."""
+    try:
+        return np.asarray(rescorer.score(inputs)), None
+    except ValueError:
+        # Asked only now: looking at every input beforehand would be paid for by all good batches.
+        fitting = np.asarray(rescorer.fits(inputs))
+        if fitting.all():
+            raise
+        return np.asarray(rescorer.score(np.where(fitting[:, None], inputs, 0))), fitting

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from emulator.layout import Layout
@@ -14,8 +15,9 @@ UNKNOWN_MODEL = "unknown-model"  # no card has the announced label
 AMBIGUOUS_LABEL = "ambiguous-label"  # several cards have it, and the producer announces no digest
 UNKNOWN_DIGEST = "unknown-digest"  # the producer announces a digest that no card has
 EMULATOR_FAILED = "emulator-failed"  # the card is known, its engine did not answer
+OUTSIDE_FORMAT = "outside-format"  # the event holds integers that the model's input bits cannot hold
 
-REASONS = (UNKNOWN_MODEL, AMBIGUOUS_LABEL, UNKNOWN_DIGEST, EMULATOR_FAILED)
+REASONS = (UNKNOWN_MODEL, AMBIGUOUS_LABEL, UNKNOWN_DIGEST, EMULATOR_FAILED, OUTSIDE_FORMAT)
 
 
 class Rescorer(Protocol):
@@ -53,6 +55,10 @@ class Rescorer(Protocol):
 
     def score(self, raw: NDArray[Any]) -> NDArray[Any]:
         """Return the raw scores, int64 (n, outputs), of raw inputs (n, inputs). May raise: then nothing is compared."""
+        ...
+
+    def fits(self, raw: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return bool (n,): which events hold only integers that the model's input bits can hold."""
         ...
 
 

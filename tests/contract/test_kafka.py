@@ -61,7 +61,7 @@ def test_a_batch_travels_through_kafka_unchanged(broker):
     sink.send([Outgoing("whole", value, headers)])
     (record,) = take(source, 1)
     assert record.value == value
-    assert isinstance(decode(record, limits=Limits()), Batch)
+    assert isinstance(decode(record, limits=Limits(crossings=3564)), Batch)
     for each in (sink, source):
         each.close()
 
@@ -110,7 +110,7 @@ def test_a_record_that_cannot_be_unpacked_is_reported_and_passed(broker):
     source = KafkaSource(connection, ["poison"])
     records = take(source, 3)
     assert [(record.place.offset, record.value) for record in records] == [(0, b"before"), (1, b""), (2, b"after")]
-    rejected = decode(records[1], limits=Limits())
+    rejected = decode(records[1], limits=Limits(crossings=3564))
     assert isinstance(rejected, Rejected)
     assert rejected.reason == Reason.MALFORMED
     assert "could not unpack" in rejected.detail
@@ -123,7 +123,7 @@ def test_a_record_larger_than_the_limits_arrives_and_is_rejected(broker):
     headers, value = encode(good_batch(20_000, inputs=57))
     sink.send([Outgoing("oversized", value, headers), Outgoing("oversized", b"next")])
     large, following = take(source, 2)
-    rejected = decode(large, limits=Limits(max_bytes=2**20))
+    rejected = decode(large, limits=Limits(crossings=3564, max_bytes=2**20))
     assert isinstance(rejected, Rejected)
     assert rejected.reason == Reason.OVERSIZED
     assert following.value == b"next"
@@ -132,7 +132,7 @@ def test_a_record_larger_than_the_limits_arrives_and_is_rejected(broker):
 
 
 def test_records_that_wait_and_never_come_are_noticed(broker, monkeypatch):
-    monkeypatch.setattr("monitor.stream.kafka.STUCK_SECONDS", 2.0)
+    monkeypatch.setattr("monitor.stream.kafka.source.STUCK_SECONDS", 2.0)
     connection = connected(broker, "stuck")
     sink = KafkaSink(connection, compression=None)
     sink.send([Outgoing("stuck", bytes(9 * 2**20))])

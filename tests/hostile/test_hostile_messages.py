@@ -13,7 +13,7 @@ from monitor.stream.columns import Limits
 from monitor.trigger.batch import Batch, EndOfLumisection, Rejected
 from tests.hostile import corpus
 
-LIMITS = Limits()
+LIMITS = Limits(crossings=3564)
 BROKEN = corpus.broken()
 
 
@@ -66,7 +66,7 @@ from tests.hostile import corpus
 records = [case[1] for case in corpus.broken()] + list(corpus.mutants(1500, seed=7))
 used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for record in records:
-    decode(record, limits=Limits())
+    decode(record, limits=Limits(crossings=3564))
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used
 print(len(records), "records,", grown, "kB")
 raise SystemExit(grown > 120_000)

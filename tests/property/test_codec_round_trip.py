@@ -63,7 +63,7 @@ def assert_same(got: object, sent: Batch) -> None:
 @given(batches())
 def test_decode_undoes_encode(batch):
     headers, value = encode(batch)
-    assert_same(decode(record(value, headers), limits=Limits()), batch)
+    assert_same(decode(record(value, headers), limits=Limits(crossings=3564)), batch)
 
 
 @given(batches())
@@ -75,7 +75,7 @@ def test_encoding_twice_gives_the_same_bytes(batch):
 @given(batches(), st.sampled_from([".parquet", ".arrow"]))
 def test_a_file_gives_back_what_was_written(tmp_path, batch, suffix):
     write(tmp_path / f"one{suffix}", [batch])
-    got = list(read(tmp_path / f"one{suffix}", limits=Limits()))
+    got = list(read(tmp_path / f"one{suffix}", limits=Limits(crossings=3564)))
     if len(batch) or got:
         assert_same(got[0], batch)
 
@@ -84,15 +84,15 @@ def test_a_file_gives_back_what_was_written(tmp_path, batch, suffix):
 def test_every_end_of_lumisection_comes_back(stream, run, ls, events):
     end = EndOfLumisection(stream, Lumisection(run, ls), events)
     headers, value = encode_end(end)
-    assert decode(record(value, headers), limits=Limits()) == end
+    assert decode(record(value, headers), limits=Limits(crossings=3564)) == end
 
 
 @given(st.binary(max_size=300), st.lists(st.tuples(st.text(max_size=9), st.binary(max_size=20)), max_size=4))
 def test_any_bytes_with_any_headers_are_rejected(value, headers):
-    assert isinstance(decode(record(value, tuple(headers)), limits=Limits()), Rejected)
+    assert isinstance(decode(record(value, tuple(headers)), limits=Limits(crossings=3564)), Rejected)
 
 
 @given(st.sampled_from([b"events", b"end-of-lumisection"]), st.binary(max_size=2000))
 def test_any_bytes_under_our_headers_are_rejected(kind, value):
     headers = (("schema", b"trigger-output/1"), ("type", kind))
-    assert isinstance(decode(record(value, headers), limits=Limits()), Rejected)
+    assert isinstance(decode(record(value, headers), limits=Limits(crossings=3564)), Rejected)

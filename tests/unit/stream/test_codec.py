@@ -16,7 +16,7 @@ COLUMNS = ("run", "ls", "orbit", "event", "bx", "pileup", "inputs", "score", "ac
 
 def read(batch: Batch, **limits) -> Batch | EndOfLumisection | Rejected:
     headers, value = encode(batch)
-    return decode(record(value, headers), limits=Limits(**limits))
+    return decode(record(value, headers), limits=Limits(**{"crossings": 3564, **limits}))
 
 
 @pytest.mark.parametrize("inputs", [1, 57])
@@ -78,23 +78,23 @@ def test_pile_up_of_zero_and_minus_zero_is_accepted():
 def test_the_order_of_the_columns_is_free():
     values = columns()
     turned = {name: values[name] for name in reversed(values)}
-    got = decode(record(stream(turned)), limits=Limits())
+    got = decode(record(stream(turned)), limits=Limits(crossings=3564))
     assert got.score.tolist() == [[9]] * 4
 
 
 def test_metadata_that_nobody_knows_is_ignored():
-    got = decode(record(stream(columns(), metadata={**METADATA, "pandas": "{}"})), limits=Limits())
+    got = decode(record(stream(columns(), metadata={**METADATA, "pandas": "{}"})), limits=Limits(crossings=3564))
     assert isinstance(got, Batch)
 
 
 def test_the_type_is_events_where_the_header_does_not_say():
     value = stream(columns())
-    assert isinstance(decode(record(value, HEADERS[:1]), limits=Limits()), Batch)
+    assert isinstance(decode(record(value, HEADERS[:1]), limits=Limits(crossings=3564)), Batch)
 
 
 def test_headers_of_others_are_ignored():
     value = stream(columns())
-    assert isinstance(decode(record(value, (("trace", b"\xff"), *HEADERS)), limits=Limits()), Batch)
+    assert isinstance(decode(record(value, (("trace", b"\xff"), *HEADERS)), limits=Limits(crossings=3564)), Batch)
 
 
 def test_the_arrays_cannot_be_written():
@@ -106,7 +106,7 @@ def test_the_arrays_cannot_be_written():
 def test_a_batch_outlives_its_record():
     headers, value = encode(good_batch())
     one = record(bytes(bytearray(value)), headers)
-    got = decode(one, limits=Limits())
+    got = decode(one, limits=Limits(crossings=3564))
     expected = good_batch().inputs
     del one, value
     rubbish = [bytes(9000) for _ in range(50)]
@@ -132,13 +132,13 @@ def test_limits_are_the_settings_own(limits, reason):
 def test_a_rejection_names_the_stream_where_it_is_known():
     headers, value = encode(good_batch())
     assert decode(record(value, headers), limits=Limits(crossings=1)).stream == "l1"
-    assert decode(record(value[:100], headers), limits=Limits()).stream == ""
+    assert decode(record(value[:100], headers), limits=Limits(crossings=3564)).stream == ""
 
 
 def test_an_end_of_lumisection_comes_back():
     end = EndOfLumisection("l1", Lumisection(2**32 - 1, 0), 2**63 - 1)
     headers, value = encode_end(end)
-    assert decode(record(value, headers), limits=Limits()) == end
+    assert decode(record(value, headers), limits=Limits(crossings=3564)) == end
 
 
 def test_what_a_consumer_would_reject_cannot_be_encoded():

@@ -22,7 +22,7 @@ def same(got, sent) -> bool:
 def test_batches_come_back_one_by_one_with_their_sequence(tmp_path, suffix):
     sent = [good_batch(20 + i, sequence=5 + i, seed=i, outputs=2) for i in range(4)]
     assert write(tmp_path / f"run{suffix}", sent) == 4
-    got = list(read(tmp_path / f"run{suffix}", limits=Limits()))
+    got = list(read(tmp_path / f"run{suffix}", limits=Limits(crossings=3564)))
     assert [len(batch) for batch in got] == [20, 21, 22, 23]
     assert all(same(*pair) for pair in zip(got, sent, strict=True))
 
@@ -30,7 +30,7 @@ def test_batches_come_back_one_by_one_with_their_sequence(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
 def test_batches_above_the_limit_are_split(tmp_path, suffix):
     write(tmp_path / f"run{suffix}", [good_batch(95)])
-    got = list(read(tmp_path / f"run{suffix}", limits=Limits(max_events=40)))
+    got = list(read(tmp_path / f"run{suffix}", limits=Limits(crossings=3564, max_events=40)))
     assert [len(batch) for batch in got] == [40, 40, 15]
     np.testing.assert_array_equal(np.concatenate([batch.inputs for batch in got]), good_batch(95).inputs)
     np.testing.assert_array_equal(np.concatenate([batch.score for batch in got]), good_batch(95).score)
@@ -39,18 +39,18 @@ def test_batches_above_the_limit_are_split(tmp_path, suffix):
 
 def test_the_stream_format_can_be_read_too(tmp_path):
     (tmp_path / "run.arrows").write_bytes(stream(columns(), batches=3))
-    assert [len(batch) for batch in read(tmp_path / "run.arrows", limits=Limits())] == [4, 4, 4]
+    assert [len(batch) for batch in read(tmp_path / "run.arrows", limits=Limits(crossings=3564))] == [4, 4, 4]
 
 
 def test_a_file_of_another_kind_is_refused_by_its_name(tmp_path):
     (tmp_path / "run.csv").write_text("run,ls\n1,2\n")
     with pytest.raises(Unreadable, match=r"run\.csv is neither Parquet nor Arrow"):
-        next(read(tmp_path / "run.csv", limits=Limits()))
+        next(read(tmp_path / "run.csv", limits=Limits(crossings=3564)))
 
 
 def test_a_missing_file_is_refused_by_its_name(tmp_path):
     with pytest.raises(Unreadable, match=r"none\.parquet cannot be read"):
-        next(read(tmp_path / "none.parquet", limits=Limits()))
+        next(read(tmp_path / "none.parquet", limits=Limits(crossings=3564)))
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
@@ -59,7 +59,7 @@ def test_a_cut_file_is_refused(tmp_path, suffix):
     write(path, [good_batch(200)])
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(Unreadable, match="cannot be read"):
-        list(read(path, limits=Limits()))
+        list(read(path, limits=Limits(crossings=3564)))
 
 
 @pytest.mark.parametrize("missing", ["inputs", "score", "pileup"])
@@ -67,20 +67,20 @@ def test_a_missing_column_is_named(tmp_path, missing):
     table = pa.table({name: column for name, column in columns().items() if name != missing})
     pq.write_table(table.replace_schema_metadata(METADATA), tmp_path / "run.parquet")
     with pytest.raises(Unreadable, match=missing):
-        next(read(tmp_path / "run.parquet", limits=Limits()))
+        next(read(tmp_path / "run.parquet", limits=Limits(crossings=3564)))
 
 
 def test_missing_metadata_is_named(tmp_path):
     pq.write_table(pa.table(columns()), tmp_path / "run.parquet")
     with pytest.raises(Unreadable, match=r"stream '' does not match.*metadata"):
-        next(read(tmp_path / "run.parquet", limits=Limits()))
+        next(read(tmp_path / "run.parquet", limits=Limits(crossings=3564)))
 
 
 def test_a_wrong_value_is_refused_with_the_number_of_its_batch_after_the_good_ones(tmp_path):
     good, bad = columns(), columns() | {"bx": pa.array([9999] * 4, pa.uint16())}
     table = pa.concat_tables([pa.table(good), pa.table(bad)]).replace_schema_metadata(METADATA)
     pq.write_table(table, tmp_path / "run.parquet", row_group_size=4)
-    batches = read(tmp_path / "run.parquet", limits=Limits())
+    batches = read(tmp_path / "run.parquet", limits=Limits(crossings=3564))
     assert len(next(batches)) == 4
     with pytest.raises(Unreadable, match="batch 1: bx 9999"):
         next(batches)
