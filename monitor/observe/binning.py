@@ -20,17 +20,19 @@ SCORE_BINS = 2 * SCORE_HALF + 1
 ETA_CELLS = 16
 PHI_CELLS = 18
 
+_MANTISSA, _EXPONENT_BIAS = 52, 1023  # of an IEEE 754 float of 64 bits
+
 
 def magnitude_bin(value: NDArray[np.int64], *, steps: int, last: int) -> NDArray[np.int64]:
     """Return log-like bins of non-negative integers: 0 -> 0, else `steps` linear steps an octave; bin `last` is open.
 
     An integer m = 2^e (1 + f) falls into 1 + steps*e + floor(steps*f): no logarithm is taken, so no rounding can differ
-    between machines.
+    between machines. `steps` is a power of two: e and the top bits of f then stand in front of a float's other bits.
     """
-    fraction, exponent = np.frexp(value.astype(np.float64))  # value = fraction * 2^exponent, 0.5 <= fraction < 1
-    step = np.floor((2.0 * fraction - 1.0) * steps)
-    bins = np.where(value > 0, 1 + steps * (exponent - 1) + step, 0.0)
-    return np.minimum(bins, last).astype(np.int64)
+    dropped = _MANTISSA - (steps.bit_length() - 1)
+    front = value.astype(np.float64).view(np.int64) >> dropped
+    bins: NDArray[np.int64] = np.clip(front + (1 - steps * _EXPONENT_BIAS), 0, last)
+    return bins
 
 
 def magnitude_edge(bins: NDArray[np.int64], *, steps: int) -> NDArray[np.float64]:
