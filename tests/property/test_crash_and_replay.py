@@ -41,7 +41,7 @@ def log_of(seed: int, *, records: int = 40) -> Log:
     log, clock, ls = Log(), 1000.0, 1
     sequences = {"p0": 0, "p1": 0}
     while len(log.records) < records:
-        clock += chance.choice([0, 1, 2, 5, 5, 25, -3])
+        clock += chance.choice([0, 1, 2, 5, 5, 25, 25, -40])
         ls += chance.random() < 0.25
         log.put(_content(chance, ls, sequences), at=clock)
     return log

@@ -55,6 +55,13 @@ def test_what_was_seen_before_is_ignored() -> None:
     assert bench.step(both, now=0) == AggregatorStep()
 
 
+def test_the_first_report_of_a_partition_counts() -> None:
+    bench, other = aggregator(), PartitionClosed(STREAM, Lumisection(1, 1), 0, (), 9, 0)
+    bench.step([*closed(0, 1), other], now=0)
+    (one,) = bench.step(closed(1, 1), now=0).judged
+    assert one.evidence.completeness.received == 120
+
+
 def test_a_stream_that_is_not_configured_is_ignored() -> None:
     other = PartitionClosed("other", Lumisection(1, 1), 0, (), 0, 0)
     assert aggregator().step([other], now=1e9) == AggregatorStep()
@@ -128,6 +135,7 @@ def test_silence_is_said_once_and_ends_with_the_next_lumisection() -> None:
     assert bench.tick(500).judged == ()
     (back,) = bench.step(closed(0, 2), now=501).judged
     assert back.verdict.blame.value == "none"
+    assert levels(bench.tick(601)) == [(2, "unknown", "stream")]
 
 
 def test_a_stream_that_never_said_anything_is_unknown() -> None:
