@@ -96,7 +96,7 @@ _ALL = (
         180,
         Expected("act", "detector", "jet", object="jet", retrain=True, within=50),
     ),
-    Scenario("ageing", Ageing(loss=5e-4), _ONSET, 240, Expected("act", "conditions", retrain=True, within=100)),
+    Scenario("ageing", Ageing(loss=5e-4), _ONSET, 240, Expected("act", "detector", "pt", retrain=True, within=100)),
     Scenario("weight-upset", WeightUpset(), _ONSET, 120, _FIRMWARE),
     Scenario("stale-model", StaleModel(), _ONSET, 120, Expected("act", "identity", within=5)),
     Scenario("truncated-input", TruncatedInput("muon"), _ONSET, 120, _FIRMWARE),
