@@ -13,7 +13,7 @@ BREACHES = {
     "a lower room imports a higher one": ("monitor/trigger/batch.py", "import monitor.drift.evidence"),
     "the emulator imports the monitor": ("emulator/layout.py", "import monitor.trigger.site"),
     "a pure room reads the clock": ("monitor/drift/evidence.py", "import time"),
-    "kafka is imported outside its file": ("monitor/app/settings.py", "import kafka"),
+    "kafka is imported outside its package": ("monitor/app/settings.py", "import kafka"),
     "prometheus is imported outside its room": ("monitor/app/settings.py", "import prometheus_client"),
     "siblings see each other": ("monitor/serve/__init__.py", "import monitor.stream.record"),
 }
