@@ -146,15 +146,15 @@ class Battery:
     def _heard(self, opinion: Opinion, summary: Summary, judgement: Judgement | None) -> Opinion:
         """Return river's window with this lumisection: in sigmas of the page, or raw where there is none."""
         watched = np.asarray(second_opinion.chosen(catalogue(summary.shape)), dtype=np.int64)
-        share = summary.mismatched / summary.compared if summary.compared else None
+        mismatched = summary.mismatched if summary.compared else None
         if judgement is None:
             seen = measure(summary)
             rate = np.where(catalogue(summary.shape).counted, seen.value / np.maximum(seen.exposure, 1), seen.value)
-            return opinion.seen(rate[watched], share)
+            return opinion.seen(rate[watched], mismatched)
         place = np.clip(np.searchsorted(judgement.index, watched), 0, max(len(judgement.index) - 1, 0))
         found = judgement.index[place] == watched
         z = (judgement.observed - judgement.expected) / np.maximum(judgement.sigma, 1e-300)
-        return opinion.seen(np.where(found, z[place], 0.0), share)
+        return opinion.seen(np.where(found, z[place], 0.0), mismatched)
 
     def _second(self, state: BatteryState, summary: Summary) -> tuple[str, ...]:
         if self._river is None:
@@ -168,5 +168,5 @@ def _on_page(state: BatteryState, page: Page, judgement: Judgement) -> BatterySt
     if state.page == page.id:
         return state
     live = len(judgement.index)
-    opinion = Opinion(state.opinion.residuals[:0], state.opinion.shares)
+    opinion = Opinion(state.opinion.residuals[:0], state.opinion.mismatches)
     return replace(state, page=page.id, age=0, log_m=edetector.fresh(live), trail=Trail.fresh(live), opinion=opinion)

@@ -1,4 +1,4 @@
-"""A second opinion from river: PageHinkley on residuals, ADWIN on the share of mismatches.
+"""A second opinion from river: PageHinkley on residuals, ADWIN on the mismatch bit.
 
 Neither promises a false-alarm rate, so neither raises an alarm; they are shown beside one, and they work before there
 is a page. river's detectors cannot be stored, so a bounded window of numbers is, and they are run over it anew.
@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 Detectors = tuple[Callable[[], Any], Callable[[], Any]]
 
 WINDOW = 48
+BIT_WINDOW = 16
+BITS = 100
 MOST = 24
 FEWEST, DELTA, THRESHOLD = 20, 0.5, 15.0
 FAMILIES = ("rate", "occupancy", "response")
@@ -27,7 +29,7 @@ MISMATCHES = "mismatches"
 
 
 def detectors() -> Detectors:
-    """Return factories of the two detectors (PageHinkley for residuals in sigmas, ADWIN for shares)."""
+    """Return factories of the two detectors (PageHinkley for residuals in sigmas, ADWIN for mismatch bits)."""
     # river takes seconds to import: here, in the one place that needs it, and not before.
     from river.drift import ADWIN, PageHinkley  # noqa: PLC0415
 
@@ -35,11 +37,11 @@ def detectors() -> Detectors:
         detector: Any = PageHinkley
         return detector(min_instances=FEWEST, delta=DELTA, threshold=THRESHOLD)
 
-    def shares() -> Any:
+    def bits() -> Any:
         detector: Any = ADWIN
-        return detector(delta=1e-4, clock=1, min_window_length=3, grace_period=6)
+        return detector()
 
-    return residuals, shares
+    return residuals, bits
 
 
 @lru_cache(maxsize=64)
@@ -55,27 +57,35 @@ def chosen(catalogue: Catalogue) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opinion:
-    """The window: residuals (t, r) in sigmas and mismatch shares (t,), both at most `WINDOW` long."""
+    """The window: residuals (t, r) in sigmas, at most `WINDOW` long, and `mismatches` (u,), at most `BIT_WINDOW`.
+
+    A lumisection's events are taken as `BITS` blocks; the mismatches are how many of these have one, evenly spread.
+    """
 
     residuals: Floats
-    shares: Floats
+    mismatches: NDArray[np.int64]
 
     @classmethod
     def fresh(cls, quantities: int) -> Opinion:
         """Return an empty window."""
-        return cls(np.zeros((0, quantities)), np.zeros(0))
+        return cls(np.zeros((0, quantities)), np.zeros(0, np.int64))
 
-    def seen(self, residuals: Floats, share: float | None) -> Opinion:
-        """Return the window with one lumisection more: residuals (r,), and the share of mismatches if compared."""
+    def seen(self, residuals: Floats, mismatched: int | None) -> Opinion:
+        """Return the window with one lumisection more: residuals (r,), and mismatching events if any were compared."""
         rows = np.vstack([self.residuals, residuals])[-WINDOW:]
-        return Opinion(rows, self.shares if share is None else np.append(self.shares, share)[-WINDOW:])
+        if mismatched is None:
+            return Opinion(rows, self.mismatches)
+        return Opinion(rows, np.append(self.mismatches, min(mismatched, BITS))[-BIT_WINDOW:])
 
     def fired(self, names: Sequence[str], make: Detectors) -> tuple[str, ...]:
         """Return the names (r,) of the quantities whose detector fires on the newest lumisection."""
         worth = suspicious(self.residuals)
-        found = [names[i] for i in np.flatnonzero(worth).tolist() if _fires(make[0](), self.residuals[:, i])]
-        if self.shares.any() and _fires(make[1](), self.shares):
-            found.append(MISMATCHES)
+        found = [names[i] for i in np.flatnonzero(worth).tolist() if _fires(make[0](), self.residuals[:, i], newest=1)]
+        if self.mismatches.any():
+            step = np.arange(BITS + 1)
+            bits = np.diff(step * self.mismatches[:, None] // BITS, axis=1).ravel().astype(np.float64)
+            if _fires(make[1](), bits, newest=BITS):
+                found.append(MISMATCHES)
         return tuple(found)
 
 
@@ -94,7 +104,10 @@ def suspicious(residuals: Floats) -> NDArray[np.bool_]:
     return np.asarray(reach > THRESHOLD / 2)
 
 
-def _fires(detector: Any, values: Floats) -> bool:
-    for value in values.tolist():
+def _fires(detector: Any, values: Floats, *, newest: int) -> bool:
+    """Run a detector over `values` and say whether it fired on one of the `newest` last ones."""
+    fired = False
+    for number, value in enumerate(values.tolist(), newest - len(values)):
         detector.update(value)
-    return bool(detector.drift_detected)
+        fired = fired or (number >= 0 and bool(detector.drift_detected))
+    return fired

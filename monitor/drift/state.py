@@ -66,7 +66,7 @@ class BatteryState:
                 "mismatch.log_m": self.mismatch.log_m,
                 "mismatch.back": np.asarray([self.mismatch.back]),
                 "residuals": self.opinion.residuals,
-                "shares": self.opinion.shares,
+                "mismatches": self.opinion.mismatches,
             },
         )
 
@@ -85,7 +85,7 @@ class BatteryState:
                 log_m=arrays["log_m"],
                 trail=Trail(*(arrays[name] for name in ("start", "length", "total", "cusum", "back"))),
                 mismatch=Mismatch(arrays["mismatch.log_m"], mark, compared, mismatched, back),
-                opinion=Opinion(arrays["residuals"], arrays["shares"]),
+                opinion=Opinion(arrays["residuals"], arrays["mismatches"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise Unreadable(f"{len(content)} bytes are packed, but are not a battery's state: {error}") from error
