@@ -106,7 +106,9 @@ class Board:
         self._problem = turn.problem
         self._hear(turn)
         for record in turn.records:
-            self._newest = max(self._newest or record.timestamp, record.timestamp)
+            # No record is newer than now, whatever its producer's clock says.
+            stamp = min(record.timestamp, turn.now)
+            self._newest = stamp if self._newest is None else max(self._newest, stamp)
         for judged in turn.done.judged:
             self._note(judged)
         if turn.done.judged or turn.problem or turn.now - self._shown_at >= RENEW_SECONDS:

@@ -54,8 +54,8 @@ class Apprentice:
 
         Another stream, model, menu or prescale column, or another shape, starts from nothing.
         """
-        if summary.events < FEWEST_EVENTS:
-            return self
+        if summary.events < FEWEST_EVENTS or not isfinite(summary.pileup):
+            return self  # without pile-up, its decay would be learnt as what is normal, or found as a drift
         if self.seen and _subject(summary) != _subject(self.seen[-1]):
             return Apprentice(wanted=self.wanted).taught(summary)
         doubtful = alarm >= CLEAN if isfinite(alarm) else self.doubtful

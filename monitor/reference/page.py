@@ -138,6 +138,8 @@ class Page:
             return "the reference was learnt with another input layout or threshold"
         if summary.events < FEWEST_EVENTS:
             return f"{summary.events} events are too few to judge"
+        if self.fills == 1 and (np.isnan(summary.pileup) or np.isnan(self.low)):
+            return "pile-up is unknown, and one fill cannot tell its decay from a drift"
         pileup, share = summary.pileup, MARGIN if self.fills > 1 else LIVE_MARGIN
         reach = share * (self.high - self.low) + LEAST_MARGIN
         if np.isfinite(pileup) and not np.isnan(self.low) and not self.low - reach <= pileup <= self.high + reach:

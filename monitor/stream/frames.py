@@ -132,7 +132,8 @@ def record_body(record: Record) -> bytes:
     head = RECORD.pack(
         IS_RECORD, len(topic), place.partition, place.offset, stamp, length, len(record.headers), len(record.value)
     )
-    headers = [(name.encode(), value) for name, value in record.headers]
+    # Whatever a transport delivered as a name is kept, lone surrogates too: a recording is no place to judge.
+    headers = [(name.encode("utf-8", "surrogatepass"), value) for name, value in record.headers]
     flat = b"".join(HEADER.pack(len(name), len(value)) + name + value for name, value in headers)
     return b"".join([head, topic, key or b"", flat, record.value])
 
@@ -148,7 +149,8 @@ def record(body: bytes) -> Record:
     for _ in range(count):
         name_length, length = HEADER.unpack_from(body, cursor)
         middle = cursor + HEADER.size + name_length
-        headers.append((body[cursor + HEADER.size : middle].decode(), body[middle : middle + length]))
+        name = body[cursor + HEADER.size : middle].decode("utf-8", "surrogatepass")
+        headers.append((name, body[middle : middle + length]))
         cursor = middle + length
     value = body[cursor : cursor + value_length]
     return Record(Place(topic, partition, offset), timestamp, value, tuple(headers), key)

@@ -75,6 +75,8 @@ class Conditions:
     def _progress(self, summary: Summary, court: Court) -> str:
         key = PageKey.of(self.stream, summary.key.epoch)
         words = self._apprentices.get(key, Apprentice(wanted=court.learn_lumisections)).words
+        if np.isnan(summary.pileup):
+            words = f"{words}, but pile-up is unknown: learn from recorded fills instead"
         return f"{words}; {court.book.why(self.stream, summary.key.epoch)}"
 
     def _learn(self, summary: Summary, evidence: Evidence, court: Court) -> None:

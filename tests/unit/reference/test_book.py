@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -121,14 +122,15 @@ def test_wobble_between_fills_becomes_tolerance():
 def test_lumisections_of_unknown_pileup_alone_make_an_unconditioned_page():
     rng = np.random.default_rng(1)
     rows = []
-    for ls in range(1, 31):
+    for run, ls in product((5, 6), range(1, 16)):
         events = crossings(300, rng)
         events.pileup[:] = np.nan
-        rows.append(SUMMARISER.summarise(key(5, ls), events))
+        rows.append(SUMMARISER.summarise(key(run, ls), events))
     page = learn_page(rows)
     assert np.isnan(page.low)
     assert page.unjudged(rows[0]) is None
     assert page.unjudged(lumisection(75.0)) is None
+    assert "one fill cannot tell" in (learn_page(rows[:15]).unjudged(rows[0]) or "")
     assert np.isfinite(page.expect(float("nan")).centre).all()
     assert Page.from_bytes(page.to_bytes()).id == page.id
     assert page.histograms(rows[0])["score"].sum() == pytest.approx(300)
