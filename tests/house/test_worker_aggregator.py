@@ -22,6 +22,7 @@ from monitor.stream.record import Record
 from monitor.trigger.batch import Batch, EndOfLumisection, Place, Received
 from monitor.trigger.header import Header
 from monitor.trigger.lumisection import Lumisection
+from monitor.trigger.site import CMS
 from monitor.watch.aggregator import Aggregator
 from monitor.watch.closed import PartitionClosed
 from monitor.watch.judged import Judged
@@ -103,7 +104,9 @@ def on_the_wire(contents: Contents, partition: int) -> list[Received]:
         headers, value = encode_end(each) if isinstance(each, EndOfLumisection) else encode(each)
         ls = each.lumisection.ls if isinstance(each, EndOfLumisection) else int(each.ls[0])
         record = Record(Place(TOPIC, partition, offset), 23.0 * ls, value, headers)
-        received.append(Received(record.place, record.timestamp, decode(record, limits=Limits())))
+        received.append(
+            Received(record.place, record.timestamp, decode(record, limits=Limits(crossings=CMS.crossings)))
+        )
     return received
 
 
