@@ -111,12 +111,12 @@ def _episode(
 
 
 def _blamed(episode: Episode, who: Blame, *, patience: int) -> Episode:
-    """Change the blame only once the evidence has pointed at the same other one for a while."""
-    if who is episode.blame:
+    """Change the blame once, and only where the evidence has pointed at the other one for a while."""
+    if who is episode.blame or episode.settled:
         return replace(episode, doubt=0)
     if episode.doubt + 1 < patience:
         return replace(episode, doubt=episode.doubt + 1)
-    return replace(episode, blame=who, doubt=0)
+    return replace(episode, blame=who, doubt=0, settled=True)
 
 
 def _since(row: Row, case: Case) -> Lumisection:

@@ -26,6 +26,8 @@ class Episode:
         The change point, where it is known; fixed when the level is reached.
     doubt
         Lumisections in a row in which the evidence pointed at somebody else.
+    settled
+        True once the blame has changed: it does not change back, or people would be called to and fro.
     over
         Lumisections at ACT with the evidence over the line.
     paged, requested
@@ -39,6 +41,7 @@ class Episode:
     level: Level
     blame: Blame
     doubt: int = 0
+    settled: bool = False
     over: int = 0
     paged: bool = False
     requested: bool = False
@@ -125,6 +128,7 @@ def _episode_to_json(episode: Episode) -> dict[str, Any]:
         "level": episode.level.value,
         "blame": episode.blame.value,
         "doubt": episode.doubt,
+        "settled": episode.settled,
         "over": episode.over,
         "paged": episode.paged,
         "requested": episode.requested,

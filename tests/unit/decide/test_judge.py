@@ -132,6 +132,13 @@ def test_the_blame_changes_only_when_the_evidence_insists() -> None:
     assert blames == ["detector"] * 4 + ["conditions"] * 2
 
 
+def test_nobody_is_called_to_and_fro() -> None:
+    bench = Bench(Rules(clear_after=3))
+    stories = [case(ls, alarm=1.2, shifts=GENERAL if ls // 8 % 2 else LOCAL) for ls in range(1, 60)]
+    pages = [action for each in stories for action in bench.take(each).actions if action.kind is Kind.PAGE]
+    assert [page.payload["blame"] for page in pages] == ["detector", "conditions"]
+
+
 def test_only_changes_are_spoken() -> None:
     bench = Bench(Rules(clear_after=2))
     spoken = [kinds(bench.take(each)) for each in (case(1), case(2), case(3, mismatch=2.0), case(4, mismatch=2.0))]
