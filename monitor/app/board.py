@@ -107,7 +107,7 @@ class Board:
         self._hear(turn)
         for record in turn.records:
             # No record is newer than now, whatever its producer's clock says.
-            stamp = min(record.timestamp, turn.now)
+            stamp = record.timestamp if record.timestamp <= turn.now else turn.now
             self._newest = stamp if self._newest is None else max(self._newest, stamp)
         for judged in turn.done.judged:
             self._note(judged)

@@ -88,7 +88,7 @@ class TriggerFront:
         bytes_of = {record.place: record for record in records}
         return Read(
             closed=step.closed + waited.closed,
-            letters=tuple(letter(bytes_of[place], why, topic=self._topic) for place, why in step.rejected),
+            letters=tuple(letter(bytes_of[place], why, topic=self._topic, now=now) for place, why in step.rejected),
             moved=step.moved | waited.moved,
             counters=_rejections(step),
             troubles=step.troubles,
@@ -125,7 +125,6 @@ class SummariesFront:
 
     def read(self, records: Sequence[Record], *, now: float) -> Read:
         """See Front.read: a record that is no closed partition goes to the dead letters."""
-        del now
         closed: list[PartitionClosed] = []
         refused: list[tuple[Record, Rejected]] = []
         for record in records:
@@ -136,7 +135,7 @@ class SummariesFront:
                 refused.append((record, Rejected(Reason.MALFORMED, str(error))))
         return Read(
             closed=tuple(closed),
-            letters=tuple(letter(record, why, topic=self._topic) for record, why in refused),
+            letters=tuple(letter(record, why, topic=self._topic, now=now) for record, why in refused),
             moved=frozenset((record.place.topic, record.place.partition) for record in records),
             counters=Counter(("rejected", why.stream, why.reason.value) for _, why in refused),
         )
@@ -150,8 +149,11 @@ class SummariesFront:
         return self._next[partition]
 
 
-def letter(record: Record, why: Rejected, *, topic: str) -> Letter:
-    """Return the rejected record for the outbox: its bytes, and the headers that say why and where it stood."""
+def letter(record: Record, why: Rejected, *, topic: str, now: float) -> Letter:
+    """Return the rejected record for the outbox: its bytes, and the headers that say why and where it stood.
+
+    Its time stamp too, unless that is absurd: a broker would refuse it, and with it everything behind it.
+    """
     outgoing = dead_letter(record, why, topic=topic)
     place: Place = record.place
     headers = [[name, value.decode("latin-1")] for name, value in outgoing.headers]
@@ -163,7 +165,7 @@ def letter(record: Record, why: Rejected, *, topic: str) -> Letter:
         attributes={
             "headers": headers,
             "key": None if outgoing.key is None else outgoing.key.decode("latin-1"),
-            "timestamp": outgoing.timestamp,
+            "timestamp": record.timestamp if 0.0 <= record.timestamp <= now else None,
         },
     )
 
