@@ -161,11 +161,14 @@ def rounded(raw: Integers, drop: int, mode: Rounding) -> Integers:
     floor: Integers = raw >> drop
     if mode is Rounding.TRN:
         return floor
+    if mode is Rounding.RND:
+        upper = raw >> (drop - 1)
+        upper &= 1
+        floor += upper  # the topmost dropped bit: a half or more
+        return floor
     rest = raw & ((1 << drop) - 1)
     half = 1 << (drop - 1)
-    if mode is Rounding.RND:
-        floor += rest >= half
-    elif mode is Rounding.TRN_ZERO:
+    if mode is Rounding.TRN_ZERO:
         floor += (raw < 0) & (rest != 0)
     else:
         floor += (rest > half) | ((rest == half) & _tie_goes_up(raw, floor, mode))

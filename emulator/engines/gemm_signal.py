@@ -82,9 +82,13 @@ def planned_cast(source: Signal, target: Format, layer: str) -> tuple[Step, Sign
     kind = carrier(source.reach + 1, target.high) if drop < 31 else np.int64
     if inside.fits(target):
         return lambda raw: rounded(raw.astype(kind, copy=False), drop, target.rounding), inside
+    limits = Signal(target.low, target.high, target.fraction)
+    narrow = carrier(limits.reach)
     return (
-        lambda raw: limited(rounded(raw.astype(kind, copy=False), drop, target.rounding), target),
-        Signal(target.low, target.high, target.fraction),
+        lambda raw: limited(rounded(raw.astype(kind, copy=False), drop, target.rounding), target).astype(
+            narrow, copy=False
+        ),
+        limits,
     )
 
 

@@ -63,7 +63,8 @@ def _summed(terms: Raw, *, layer: Dot, term: Signal) -> Raw:
     accumulator, count = layer.accumulator, terms.shape[1]
     sums = Signal(min(term.low, 0) * count, max(term.high, 0) * count, term.fraction)
     if accumulator.overflow is Overflow.WRAP or sums.fits(accumulator):
-        return limited(terms.sum(axis=1, keepdims=True), accumulator)
+        # A product with ones, because a sum along a short last axis is three times slower.
+        return limited(terms @ np.ones((count, 1), np.int64), accumulator)
     total = np.zeros((len(terms), 1), dtype=np.int64)
     for i in range(count):
         total = limited(total + terms[:, i : i + 1], accumulator)
