@@ -89,7 +89,7 @@ def planned_index(source: Signal, entries: int, span: int, layer: str) -> Step:
 
     def index(values: Integers) -> Integers:
         scaled = (as_int64(values) << up) * entries
-        return np.sign(scaled) * (np.abs(scaled) // divisor)
+        return np.asarray(np.sign(scaled) * (np.abs(scaled) // divisor))
 
     return index
 
@@ -127,7 +127,7 @@ def plan_sign(layer: Sign, source: Signal, tensor: Tensor) -> tuple[Step, Signal
 
     def ternary(values: Integers) -> Integers:
         twice = cast(2 * as_int64(values), tensor.format.fraction, tensor.format) << one_up
-        return np.where(twice > 1 << fraction, plus, np.where(twice > -(1 << fraction), zero, minus))
+        return np.asarray(np.where(twice > 1 << fraction, plus, np.where(twice > -(1 << fraction), zero, minus)))
 
     return ternary, result
 

@@ -12,7 +12,7 @@ from typing import Any
 from monitor.app import plots
 from monitor.app.loop import Turn
 from monitor.decide.retrain import Request, State
-from monitor.decide.verdict import Level
+from monitor.decide.verdict import Blame, Level
 from monitor.observe.summary import Summary
 from monitor.reference.page import Page
 from monitor.serve.view import (
@@ -20,7 +20,6 @@ from monitor.serve.view import (
     Compared,
     Counters,
     LevelPoint,
-    RetrainState,
     RetrainView,
     SinkView,
     Snapshot,
@@ -31,6 +30,7 @@ from monitor.store.commit import CounterKey
 from monitor.store.database import Database
 from monitor.stream.transport import Source
 from monitor.trigger.header import Epoch
+from monitor.trigger.lumisection import Lumisection
 from monitor.trigger.site import Site
 from monitor.watch.judged import Judged
 
@@ -88,7 +88,7 @@ class Board:
         self._page = page
         self._sinks = sinks
         self._problems = problems
-        self._streams = {name: _Stream() for name in identity.streams}
+        self._streams = {name: _Stream(levels=_history(database, name)) for name in identity.streams}
         self._newest: float | None = None
         self._problem = ""
         self._troubles: dict[str, float] = {}
@@ -107,7 +107,7 @@ class Board:
         self._hear(turn)
         for record in turn.records:
             # No record is newer than now, whatever its producer's clock says.
-            stamp = record.timestamp if record.timestamp <= turn.now else turn.now
+            stamp = min(record.timestamp, turn.now)
             self._newest = stamp if self._newest is None else max(self._newest, stamp)
         for judged in turn.done.judged:
             self._note(judged)
@@ -200,9 +200,18 @@ class Board:
             lumisection_delay=stream.delay,
             counters=counted,
             levels=tuple(stream.levels),
-            retrain=_request(name, requests),
+            retrain=self._request(name, requests),
             **stream.drawn,
         )
+
+    def _request(self, stream: str, requests: Sequence[tuple[Request, State]]) -> RetrainView | None:
+        own = [(request, state) for request, state in requests if request.stream == stream]
+        if not own:
+            return None
+        request, state = max(own, key=lambda each: each[0].lumisection)
+        steps = self._database.transitions(request.id)
+        who, note = (steps[-1]["who"], steps[-1]["note"]) if steps else ("", "")
+        return RetrainView(request.id, state, request.dossier, who=who or "", note=note or "")
 
 
 def _add_up(earlier: tuple[Summary, Page | None], later: tuple[Summary, Page | None]) -> bool:
@@ -225,16 +234,18 @@ def _drawn(pooled: Sequence[tuple[Summary, Page | None]], judged: Judged) -> dic
     }
 
 
+def _history(database: Database, stream: str) -> deque[LevelPoint]:
+    """Return the levels that a restarted daemon had shown; their evidence ratios are not kept."""
+    rows = database.lumisections(limit=HISTORY_LUMISECTIONS, stream=stream)
+    points = (
+        LevelPoint(Lumisection(row["run"], row["ls"]), Level(row["level"]), Blame(row["blame"]))
+        for row in reversed(rows)
+    )
+    return deque(points, maxlen=HISTORY_LUMISECTIONS)
+
+
 def _acknowledged(row: Mapping[str, Any] | None) -> Acknowledgement | None:
     return None if row is None else Acknowledgement(who=row["who"], note=row["note"], at=row["at"])
-
-
-def _request(stream: str, requests: Sequence[tuple[Request, State]]) -> RetrainView | None:
-    own = [(request, state) for request, state in requests if request.stream == stream]
-    if not own:
-        return None
-    request, state = max(own, key=lambda each: each[0].lumisection)
-    return RetrainView(id=request.id, state=RetrainState(state.value), dossier=request.dossier)
 
 
 def _counters(stream: str, counters: Mapping[CounterKey, int]) -> Counters:

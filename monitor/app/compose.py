@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import emulator
 from monitor.app.back import SUMMARY, Back, Forwarding, Judging
@@ -31,11 +32,12 @@ from monitor.app.settings import KafkaSection, Settings, WrongSettings
 from monitor.app.shelf import CardShelf
 from monitor.decide.action import Kind
 from monitor.decide.case import Rules
+from monitor.decide.verdict import Level
 from monitor.drift.battery import Battery
 from monitor.drift.budget import Budget
 from monitor.reference.book import Book
 from monitor.serve import http
-from monitor.serve.alertmanager import Alertmanager
+from monitor.serve.alertmanager import FIRING, Alertmanager
 from monitor.serve.server import Server
 from monitor.serve.shield import LOOPBACK
 from monitor.serve.view import Refused
@@ -148,7 +150,7 @@ def compose(settings: Settings, *, role: Role = Role.SOLO, clock: Callable[[], f
         clock=clock,
     )
     server.start()
-    courier.start(_outlets(settings, ends.sink, page=server.url, clock=clock))
+    courier.start(_outlets(settings, ends.sink, database, page=server.url, clock=clock))
     return Daemon(
         loop=loop, board=board, courier=courier, server=server, database=database, source=ends.source, shelf=shelf
     )
@@ -277,7 +279,17 @@ def _routes(settings: Settings) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _outlets(settings: Settings, sink: Sink, *, page: str, clock: Callable[[], float]) -> Sequence[Outlet]:
+def _open_pages(database: Database, settings: Settings) -> Iterator[Mapping[str, Any]]:
+    """Yield what was firing when the daemon stopped: Alertmanager forgets what nobody repeats."""
+    for stream in settings.streams:
+        for verdict in database.verdicts(limit=1, stream=stream.name):
+            if verdict["level"] == Level.ACT:
+                yield {**verdict, "status": FIRING}
+
+
+def _outlets(
+    settings: Settings, sink: Sink, database: Database, *, page: str, clock: Callable[[], float]
+) -> Sequence[Outlet]:
     site = settings.site.site().name
     topics = settings.topics
     names = {
@@ -289,6 +301,7 @@ def _outlets(settings: Settings, sink: Sink, *, page: str, clock: Callable[[], f
     outlets: list[Outlet] = [TopicOutlet(sink, topics=names, site=site)]
     if settings.alertmanager.urls:
         pager = Alertmanager(settings.alertmanager.urls, page=page)
+        pager.restore(_open_pages(database, settings), now=clock())
         outlets.append(AlertmanagerOutlet(pager, clock=clock))
     outlets += [webhook_outlet(url, number=number, site=site) for number, url in enumerate(settings.webhook.urls)]
     if settings.grafana.url:

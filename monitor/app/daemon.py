@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -15,7 +16,8 @@ from monitor.app.compose import Daemon, Role, book_of, compose, shelf_of
 from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, warn, warn_each
 from monitor.app.settings import Settings, WrongSettings
 from monitor.serve.server import PortTaken
-from monitor.store.database import Damaged, InUse
+from monitor.store.database import Damaged, Database, InUse, backup_path
+from monitor.store.database import restore as put_back
 from monitor.stream.frames import Damaged as DamagedTape
 from monitor.stream.transport import Refused, Undelivered
 
@@ -35,6 +37,14 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("config", type=Path)
     parser.add_argument("--role", choices=[role.value for role in Role], default=Role.SOLO.value)
+    again = command(
+        commands,
+        "restore",
+        restore,
+        text="put the newest good backup in the place of a damaged database",
+        example="trigwatch restore deploy/trigwatch.toml",
+    )
+    again.add_argument("config", type=Path)
     tell = command(
         commands,
         "check",
@@ -59,8 +69,7 @@ def run(given: argparse.Namespace) -> int:
         return GOOD
     say(f"trigwatch {given.role}: page, metrics and API at {daemon.server.url}")
     try:
-        while not stop.is_set():
-            daemon.loop.turn(timeout=POLL_SECONDS)
+        _turn_until(stop, daemon, every=settings.state.backup_every_lumisections)
     except Refused as error:
         warn(str(error))
         return NO
@@ -69,8 +78,22 @@ def run(given: argparse.Namespace) -> int:
     return GOOD
 
 
+def restore(given: argparse.Namespace) -> int:
+    """Put the newest good backup in the place of a damaged database."""
+    try:
+        path = settings_file.load(given.config).state.path
+        aside = put_back(path)
+    except (WrongSettings, InUse, Damaged) as error:
+        raise Unusable(str(error)) from error
+    say(f"{path}: restored from {backup_path(path)}; the damaged files are kept as {aside}")
+    say("what came since is read again from the log when the daemon starts")
+    return GOOD
+
+
 def check(given: argparse.Namespace) -> int:
     """Say whether the settings can be used."""
+    if not given.config.is_file():
+        raise Unusable(f"{given.config}: there is no such file")
     try:
         settings = settings_file.load(given.config)
         shelf, book = shelf_of(settings), book_of(settings)
@@ -85,6 +108,24 @@ def check(given: argparse.Namespace) -> int:
     for stream in settings.streams:
         say(f"stream {stream.name} from topic {stream.topic}, mismatch floor {stream.mismatch_floor:g}")
     return GOOD
+
+
+def _turn_until(stop: threading.Event, daemon: Daemon, *, every: int) -> None:
+    """Turn the loop; back the database up after `every` judged lumisections."""
+    judged = 0
+    while not stop.is_set():
+        judged += len(daemon.loop.turn(timeout=POLL_SECONDS).done.judged)
+        if judged >= every:
+            judged = 0
+            _back_up(daemon.database)
+
+
+def _back_up(database: Database) -> None:
+    try:
+        database.back_up(backup_path(database.path))
+    except (Damaged, OSError, sqlite3.Error) as error:
+        # The daemon goes on watching: a backup that cannot be written is a trouble, not an end.
+        log.error("no backup of %s: %s", database.path, error)  # noqa: TRY400 -- the message says it all
 
 
 def _start(settings: Settings, role: Role, stop: threading.Event) -> Daemon | None:

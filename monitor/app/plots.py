@@ -51,7 +51,9 @@ def score_histogram(pooled: Pooled) -> Histogram:
 
 def input_histograms(pooled: Pooled, *, moved: Sequence[str], most: int = 6) -> tuple[Histogram, ...]:
     """Return the histograms of a few inputs: those of the objects that moved first, then one of each kind."""
-    return tuple(_input(pooled, index) for index in _chosen(pooled.shape, moved)[:most])
+    filled = np.count_nonzero(pooled.counts["inputs"][:, :BINS], axis=1)
+    telling = [index for index in _chosen(pooled.shape, moved) if filled[index] > 1]
+    return tuple(_input(pooled, index) for index in telling[:most])
 
 
 def maps(pooled: Pooled, *, moved: Sequence[str]) -> tuple[EtaPhiMap, ...]:
@@ -60,9 +62,9 @@ def maps(pooled: Pooled, *, moved: Sequence[str]) -> tuple[EtaPhiMap, ...]:
         return ()
     found = []
     for index, group in enumerate(pooled.shape.mapped):
-        if group.name not in moved:
-            continue
         eta, phi = (group.axes[_axis(group.axis(name))] for name in ("eta", "phi"))
+        if group.name not in moved or eta.high - eta.low <= 1:
+            continue
         pull = _pull(pooled.counts["maps"][index], pooled.expected["maps"][index])
         found.append(
             EtaPhiMap(

@@ -27,6 +27,11 @@ class State(StrEnum):
     DONE = "done"
     REJECTED = "rejected"
 
+    @property
+    def number(self) -> int:
+        """The value of `trigwatch_retrain_state`."""
+        return tuple(State).index(self)
+
 
 class Event(StrEnum):
     """What moves a request; the first is the daemon's, the others come from people or the training pipeline."""

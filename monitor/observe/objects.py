@@ -100,7 +100,7 @@ def _position(group: ObjectGroup) -> tuple[Section, ...]:
         return ()
     axis = group.axes[number]
     width = max(1, -(-(axis.high - axis.low) // BINS))
-    centres: Floats = axis.lsb * (axis.low + width * (np.arange(BINS) + 0.5) - 0.5)
+    centres = np.asarray(axis.lsb * (axis.low + width * (np.arange(BINS) + 0.5) - 0.5), np.float64)
     columns = slice(group.offset + number, group.stop, len(group.axes))
 
     def measure(summary: Summary) -> Measured:

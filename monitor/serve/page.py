@@ -8,12 +8,13 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
+from monitor.decide.retrain import State
 from monitor.decide.verdict import Blame, Level
 from monitor.drift.evidence import Agreement, Where
 from monitor.serve import figure, words
 from monitor.serve.axis import number
 from monitor.serve.light import Light, healthy, light, stale
-from monitor.serve.view import Histogram, RetrainState, Snapshot, StreamView
+from monitor.serve.view import Histogram, Snapshot, StreamView
 from monitor.trigger.site import Site
 
 STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -104,7 +105,7 @@ def panel(snapshot: Snapshot, stream: StreamView, *, now: float) -> Panel:
         inputs=tuple(figure.histogram(each) for each in stream.inputs if tells(each)),
         maps=maps(stream, place),
         strip=figure.strip(stream.levels, short=snapshot.site.lumisection_short),
-        decidable=stream.retrain is not None and stream.retrain.state is RetrainState.PROPOSED,
+        decidable=stream.retrain is not None and stream.retrain.state is State.PROPOSED,
     )
 
 

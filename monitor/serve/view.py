@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Protocol
 
+from monitor.decide.retrain import State
 from monitor.decide.verdict import Blame, Level, Verdict
 from monitor.drift.evidence import Evidence
 from monitor.trigger.lumisection import Lumisection
@@ -103,28 +103,12 @@ class Counters:
     lumisections: Mapping[Level, int] = field(default_factory=dict)
 
 
-class RetrainState(StrEnum):
-    """Where a retraining request stands."""
-
-    NONE = "none"
-    PROPOSED = "proposed"
-    APPROVED = "approved"
-    RUNNING = "running"
-    DONE = "done"
-    REJECTED = "rejected"
-
-    @property
-    def number(self) -> int:
-        """The value of `trigwatch_retrain_state`."""
-        return tuple(RetrainState).index(self)
-
-
 @dataclass(frozen=True, slots=True)
 class RetrainView:
     """A retraining request; `dossier` holds JSON values, as they went to the retraining topic."""
 
     id: str
-    state: RetrainState
+    state: State
     dossier: Mapping[str, Any]
     who: str = ""
     note: str = ""

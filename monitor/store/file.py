@@ -73,7 +73,8 @@ def _problem(connection: sqlite3.Connection) -> str | None:
 def _remedy(path: Path) -> str:
     backup = backup_path(path)
     if backup.exists():
-        return f"Restore the newest good backup, {backup}; what came after it is read again from the log"
+        command = "`trigwatch restore CONFIG`"
+        return f"Restore the newest good backup, {backup}, with {command}; what came after is read again from the log"
     return f"There is no backup at {backup}: move the file away to start anew, the log is then read from its beginning"
 
 

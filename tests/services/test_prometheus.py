@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from dashboards.shifter import LEVEL
+from monitor.decide.retrain import State
 from monitor.decide.verdict import Level
 from monitor.serve import catalogue
 from monitor.serve.http import create
 from monitor.serve.metrics import cap, samples
 from monitor.serve.server import Server
-from monitor.serve.view import Compared, Counters, RetrainState, RetrainView, Snapshot
+from monitor.serve.view import Compared, Counters, RetrainView, Snapshot
 from tests.services.programs import ROOT, ask, eventually, free_port, program, run, running
 from tests.unit.serve import houses
 
@@ -53,7 +54,7 @@ def played(step: int) -> Snapshot:
         rejected={"malformed": step // 10},
     )
     now = houses.NOW + STEP * step
-    asked = RetrainView("r", RetrainState.PROPOSED if step > 100 else RetrainState.NONE, {})
+    asked = RetrainView("r", State.PROPOSED if step > 100 else State.NONE, {})
     stream = dataclasses.replace(
         stream, counters=counted, retrain=asked, judged_at=now - 5, newest_event_timestamp=now - 2
     )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from monitor.decide.retrain import State
 from monitor.decide.verdict import Blame, Level, Verdict, identify
 from monitor.drift.evidence import AcceptRate, Agreement, Completeness, Evidence, Shift, Where
 from monitor.serve.view import (
@@ -15,7 +16,6 @@ from monitor.serve.view import (
     Histogram,
     LevelPoint,
     Refused,
-    RetrainState,
     RetrainView,
     SinkView,
     Snapshot,
@@ -264,7 +264,7 @@ def detector() -> StreamView:
         maps=(jets(dead=True),),
         retrain=RetrainView(
             id="retrain-51ad",
-            state=RetrainState.PROPOSED,
+            state=State.PROPOSED,
             dossier={
                 "what": ["jet eta-phi occupancy", "jet[0].phi"],
                 "since": {"run": RUN, "ls": LS - 12},
@@ -396,7 +396,7 @@ class Remembering:
         waiting = {each.retrain.id: each.retrain.state for each in self.shown.streams if each.retrain}
         if request not in waiting:
             raise Absent(f"there is no retraining request {request!r}")
-        if waiting[request] is not RetrainState.PROPOSED:
+        if waiting[request] is not State.PROPOSED:
             raise Refused(f"retraining request {request!r} is {waiting[request]}, only proposed ones can be decided")
 
 

@@ -11,8 +11,9 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from monitor.decide.retrain import State
 from monitor.serve.http import create
-from monitor.serve.view import Absent, RetrainState, RetrainView, Snapshot
+from monitor.serve.view import Absent, RetrainView, Snapshot
 from tests.unit.serve import houses
 
 PAGE = "http://127.0.0.1"
@@ -135,7 +136,7 @@ def test_what_does_not_exist_is_404_and_what_cannot_be_done_now_is_409(room: Roo
     assert "no verdict 'nope'" in room.say("/api/v1/verdicts/nope/ack", who="a").json()["error"]
     assert room.say("/api/v1/verdicts/nope/ack", who="a").status_code == 404
     assert room.say("/api/v1/retrain/a%20b/approve", who="a").status_code == 404
-    done = dataclasses.replace(houses.detector(), retrain=RetrainView("r", RetrainState.DONE, {}))
+    done = dataclasses.replace(houses.detector(), retrain=RetrainView("r", State.DONE, {}))
     answer = Room(houses.snapshot(done)).say("/api/v1/retrain/r/approve", who="a")
     assert answer.status_code == 409
     assert "is done" in answer.json()["error"]

@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from monitor.decide.retrain import State
 from monitor.drift.evidence import Where
 from monitor.serve.page import STATIC, Page
-from monitor.serve.view import LevelPoint, RetrainState, Snapshot, StreamView
+from monitor.serve.view import LevelPoint, Snapshot, StreamView
 from tests.unit.serve import houses
 
 PAGE = Page()
@@ -142,9 +143,9 @@ def test_only_an_unacknowledged_alarm_asks_for_an_acknowledgement():
 def test_only_a_proposed_retraining_can_be_decided():
     detector = houses.detector()
     assert detector.retrain is not None
-    for state in RetrainState:
+    for state in State:
         stream = dataclasses.replace(detector, retrain=dataclasses.replace(detector.retrain, state=state))
-        assert (len(forms(stream)) == 2) is (state is RetrainState.PROPOSED)
+        assert (len(forms(stream)) == 2) is (state is State.PROPOSED)
 
 
 def test_a_localised_fault_is_drawn_in_its_place_even_without_a_map():
