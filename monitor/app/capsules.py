@@ -9,22 +9,20 @@ from pathlib import Path
 import numpy as np
 
 import emulator
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, say
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, why
 from monitor.decide.capsule import Capsule
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "capsule", help="replay one mismatch", epilog="example: trigwatch capsule replay m.json"
-    )
-    parts = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    example = "trigwatch capsule replay mismatch.json --models models/"
+    parts = group(commands, "capsule", text="replay one mismatch", example=example)
     again = command(
         parts,
         "replay",
         replay,
         text="emulate the event of a capsule with every card; exit 1 if the hardware's score is still not the model's",
-        example="trigwatch capsule replay mismatch.json --models models/",
+        example=example,
     )
     again.add_argument("file", type=Path)
     again.add_argument("--models", type=Path, required=True, help="the folder of cards")
@@ -36,7 +34,7 @@ def replay(given: argparse.Namespace) -> int:
         capsule = Capsule.from_json(json.loads(given.file.read_text(encoding="utf-8")))
         registry = emulator.Registry(given.models)
     except (OSError, ValueError) as error:
-        raise Unusable(f"{given.file}: {error}") from error
+        raise Unusable(why(error) if isinstance(error, OSError) else f"{given.file}: {error}") from error
     say(f"{capsule.stream}, {capsule.lumisection}, event {capsule.event}: the menu announced {capsule.label}")
     say(f"hardware {list(capsule.hardware)}, emulation then {list(capsule.emulated)}")
     agrees = [_emulate(registry, card, capsule) for card in registry if card.n_inputs == len(capsule.inputs)]

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from monitor.app import capsules, daemon, demo, grafana, models, references, replay, simulate
-from monitor.app.console import Unusable, warn
+from monitor.app.console import Parser, Unusable, warn
 
 COMMANDS = (demo, daemon, replay, simulate, models, references, capsules, grafana)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the whole command line; every command brings its own part and an example."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="trigwatch",
         description="Watches machine-learning models that run inside hardware triggers.",
         epilog="example: trigwatch demo --scenario dead-region",

@@ -6,14 +6,38 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, NoReturn, Protocol, TypeVar
 
+N = TypeVar("N", int, float)
 GOOD = 0
 NO = 1  # the answer to the question is no
 
 
 class Unusable(Exception):
     """The call was wrong: the message names the value, the reason and the remedy. Exit status 2."""
+
+
+def group(commands: Commands, name: str, *, text: str, example: str) -> Commands:
+    """Add a group of commands and return what they are added to; its help ends with an example."""
+    parser = commands.add_parser(name, help=text, description=text, epilog=f"example: {example}", formatter_class=Help)
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Defaults are shown where they say something, and the example stays on its line."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None or action.default is False else super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what was wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        warn(f"{message}; see: {self.prog} --help")
+        raise SystemExit(2)
 
 
 class Commands(Protocol):
@@ -38,10 +62,50 @@ def command(
         help=text,
         description=text,
         epilog=f"example: {example}",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     parser.set_defaults(command=run)
     return parser
+
+
+def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Return what reads a whole number from `low` to `high` from the command line."""
+    return _between(int, low, high, kind="a whole number")
+
+
+def seconds(low: float) -> Callable[[str], float]:
+    """Return what reads a time of at least `low` seconds from the command line."""
+    return _between(float, low, None, kind="a number of seconds")
+
+
+def _between(read: Callable[[str], N], low: N, high: N | None, *, kind: str) -> Callable[[str], N]:
+    wanted = f"{kind}, at least {low:g}" if high is None else f"{kind} from {low:g} to {high:g}"
+
+    def check(text: str) -> N:
+        try:
+            value = read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from error
+        if not low <= value < float("inf") or (high is not None and value > high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        return value
+
+    return check
+
+
+def why(error: Exception) -> str:
+    """Return what an error says to people: the file and the reason, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error)
+
+
+def refuse_nowhere(path: Path) -> None:
+    """Refuse a file that cannot be written before hours of data are read for it. Raises `Unusable`."""
+    if not path.parent.is_dir():
+        raise Unusable(f"{path}: {path.parent} is not a folder: make it first")
+    if path.is_dir():
+        raise Unusable(f"{path} is a folder: name a file")
 
 
 def say(line: str = "") -> None:

@@ -16,7 +16,7 @@ import emulator
 from emulator.detector import MODELS, SCENARIOS, Scenario, play, reference_fills
 from monitor.app.assess import QUIET, Result, assess
 from monitor.app.compose import Daemon, compose
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, say_json
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, say_json, whole, why
 from monitor.app.recording import TOPIC as RECORDING
 from monitor.app.recording import from_detector
 from monitor.app.references import learned
@@ -50,19 +50,17 @@ def add(commands: Commands) -> None:
         example="trigwatch demo --scenario dead-region",
     )
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="dead-region")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lumisections", type=int, help="length of the run; by default the scenario's own")
+    parser.add_argument("--seed", type=whole(0), default=1, help="the same run again and again")
+    parser.add_argument("--lumisections", type=whole(1), help="length of the run; by default the scenario's own")
     parser.add_argument("--once", action="store_true", help="as fast as it goes, then stop; exit 1 if not as expected")
     parser.add_argument("--json", action="store_true", help="end with one JSON line, and nothing else")
-    parser.add_argument("--port", type=int, default=None, help="of the page; by default 9742, with --once a free one")
+    parser.add_argument("--port", type=whole(0, 65_535), help="of the page; by default 9742, with --once a free one")
     parser.add_argument("--kafka", metavar="HOST:PORT", help="through this broker instead of a tape")
 
 
 def run(given: argparse.Namespace) -> int:
     """Play the scenario."""
     scenario = SCENARIOS[given.scenario]
-    if given.lumisections is not None and given.lumisections < 1:
-        raise Unusable(f"--lumisections {given.lumisections}: give at least 1")
     given.once = given.once or given.json
     console = Console(stderr=True, quiet=given.json, highlight=False)
     with ExitStack() as stack:
@@ -108,7 +106,7 @@ def _open(given: argparse.Namespace, folder: Path) -> tuple[Sink, str, Daemon]:
         sink, supply, topic = _supply(given, folder)
         return sink, topic, compose(_settings(given, folder, supply, topic))
     except (OSError, PortTaken, Refused, Undelivered) as error:
-        raise Unusable(str(error)) from error
+        raise Unusable(why(error)) from error
 
 
 def _supply(given: argparse.Namespace, folder: Path) -> tuple[Sink, dict[str, object], str]:

@@ -7,19 +7,19 @@ import json
 from importlib import import_module
 from pathlib import Path
 
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, warn
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, warn
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("grafana", help="dashboards", epilog="example: trigwatch grafana push --url http://…")
-    parts = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    example = "trigwatch grafana push dashboards/shifter.json --url http://127.0.0.1:3000 --token-file token"
+    parts = group(commands, "grafana", text="put the dashboards where people look at them", example=example)
     send = command(
         parts,
         "push",
         push,
         text="write dashboards to a Grafana server",
-        example="trigwatch grafana push dashboards/shifter.json --url http://127.0.0.1:3000 --token-file token",
+        example=example,
     )
     send.add_argument("files", type=Path, nargs="+", help="dashboard JSON files")
     send.add_argument("--url", required=True)

@@ -13,17 +13,16 @@ import numpy as np
 import emulator
 from emulator.card import raw_bounds
 from emulator.certify import EVENTS
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_json, say_table, warn
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, say_json, say_table, warn, whole
 
 WRONG_CALL = (FileNotFoundError, FileExistsError, NotADirectoryError, ValueError)
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "model", help="make cards of models, prove them, look at them", epilog="example: trigwatch model list models/"
+    parts = group(
+        commands, "model", text="make cards of models, prove them, look at them", example="trigwatch model list models/"
     )
-    parts = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_import(parts)
     _add_verify(parts)
     listing = command(parts, "list", list_cards, text="the cards of a folder", example="trigwatch model list models/")
@@ -56,7 +55,7 @@ def _add_import(parts: Commands) -> None:
     parser.add_argument("--threshold", type=int, help="raw: accepted where the first output is at or over it")
     parser.add_argument("--layout", type=Path, help="JSON file: which input is which physics object")
     parser.add_argument(
-        "--events", type=int, default=EVENTS, help="random inputs to compare, directed ones come on top"
+        "--events", type=whole(1), default=EVENTS, help="random inputs to compare, directed ones come on top"
     )
     parser.add_argument("--exact", action="store_true", help="refuse a model that only csim could answer for")
 
@@ -70,8 +69,8 @@ def _add_verify(parts: Commands) -> None:
         example="trigwatch model verify models/axol1tl_v5 --events 1000000",
     )
     parser.add_argument("card", type=Path)
-    parser.add_argument("--events", type=int, default=0, help="random inputs to compare with csim (needs g++)")
-    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--events", type=whole(0), default=0, help="random inputs to compare with csim (needs g++)")
+    parser.add_argument("--seed", type=whole(0), default=2)
 
 
 def import_model(given: argparse.Namespace) -> int:
@@ -100,8 +99,6 @@ def import_model(given: argparse.Namespace) -> int:
 
 def verify(given: argparse.Namespace) -> int:
     """Check a card."""
-    if given.events < 0:
-        raise Unusable(f"--events {given.events} is negative: give 0 to check the golden vectors only")
     try:
         with emulator.load(given.card) as model:
             say(f"{model.card.label} {model.card.digest}: golden vectors agree, engine {model.engine}")

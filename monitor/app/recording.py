@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from emulator.detector.run import Block, End
 from monitor.app.simulate import STREAM, batch
 from monitor.stream import files
 from monitor.stream.columns import Limits
-from monitor.trigger.batch import Batch, EndOfLumisection, Place, Received
+from monitor.trigger.batch import Batch, EndOfLumisection, Place, Reason, Received, Rejected
 from monitor.trigger.lumisection import Lumisection
 from monitor.trigger.site import Site
 from monitor.watch.closed import PartitionClosed
@@ -43,7 +44,28 @@ def from_detector(blocks: Iterable[Block | End]) -> Iterator[Content]:
             yield batch(block)
 
 
-def walk(contents: Iterable[Content], worker: Worker, *, site: Site) -> Iterator[tuple[PartitionClosed, float]]:
+class Refusals:
+    """What a recording holds that could not be used: counted by reason, with the first of each in words."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Reason] = Counter()
+        self._first: dict[Reason, str] = {}
+
+    def add(self, rejected: Rejected) -> None:
+        """Count one."""
+        self._counts[rejected.reason] += 1
+        self._first.setdefault(rejected.reason, rejected.detail)
+
+    def words(self) -> tuple[str, ...]:
+        """Return one sentence for each reason."""
+        return tuple(
+            f"{count} batches are left out ({reason}): {self._first[reason]}" for reason, count in self._counts.items()
+        )
+
+
+def walk(
+    contents: Iterable[Content], worker: Worker, *, site: Site, refused: Refusals
+) -> Iterator[tuple[PartitionClosed, float]]:
     """Walk `contents`, in time order, through `worker`; yield every closed lumisection and the time it was closed.
 
     Time is the data's: a lumisection lasts as long as the site says. Files hold no end-of-lumisection records, so there
@@ -51,7 +73,10 @@ def walk(contents: Iterable[Content], worker: Worker, *, site: Site) -> Iterator
     """
     clock = _Clock(site.lumisection_seconds)
     for received in clock.stamp(contents):
-        for closed in worker.step((received,), now=received.timestamp).closed:
+        step = worker.step((received,), now=received.timestamp)
+        for _, rejected in step.rejected:
+            refused.add(rejected)
+        for closed in step.closed:
             yield closed, received.timestamp
     for closed in worker.tick(END_OF_TIME).closed:
         yield closed, clock.now

@@ -11,8 +11,21 @@ import numpy as np
 
 import emulator
 from monitor.app.compose import read_book
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_table, warn, warn_each
-from monitor.app.recording import Content, from_files, streams_of, walk
+from monitor.app.console import (
+    GOOD,
+    NO,
+    Commands,
+    Unusable,
+    command,
+    group,
+    refuse_nowhere,
+    say,
+    say_table,
+    warn,
+    warn_each,
+    why,
+)
+from monitor.app.recording import Content, Refusals, from_files, streams_of, walk
 from monitor.app.settings import WrongSettings
 from monitor.app.shelf import CardShelf
 from monitor.observe.quantities import catalogue
@@ -28,12 +41,12 @@ MOST_ROWS = 15
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
+    parts = group(
+        commands,
         "reference",
-        help="learn what is normal, look at it, compare, promote",
-        epilog="example: trigwatch reference build fill1.parquet fill2.parquet --models models/ --out normal.book",
+        text="learn what is normal, look at it, compare, promote",
+        example="trigwatch reference build fill1.parquet fill2.parquet --models models/ --out normal.book",
     )
-    parts = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     making = command(
         parts,
         "build",
@@ -69,6 +82,7 @@ def add(commands: Commands) -> None:
 
 def build(given: argparse.Namespace) -> int:
     """Learn a Book from files."""
+    refuse_nowhere(given.out)
     site = PROFILES[given.site]
     limits = Limits(crossings=site.crossings)
     try:
@@ -80,7 +94,7 @@ def build(given: argparse.Namespace) -> int:
         warn(str(error))
         return NO
     except (OSError, ValueError) as error:
-        raise Unusable(str(error)) from error
+        raise Unusable(why(error)) from error
     given.out.write_bytes(book.to_bytes())
     say(f"{given.out}: Book {book.id[:12]}, {len(book)} pages")
     _say_pages(book)
@@ -114,6 +128,7 @@ def diff(given: argparse.Namespace) -> int:
 def promote(given: argparse.Namespace) -> int:
     """Put a Book into its place, whole or not at all."""
     book = _read(given.book)
+    refuse_nowhere(given.place)
     if given.place.exists():
         old = _read(given.place)
         kept = given.place.with_name(f"{given.place.name}.{old.id[:12]}")
@@ -128,8 +143,11 @@ def promote(given: argparse.Namespace) -> int:
 
 def learned(contents: Iterable[Content], *, shelf: CardShelf, site: Site, streams: Mapping[str, str]) -> Book:
     """Re-emulate and sum up `contents`, in time order, and learn from every lumisection. Raises `Unlearnable`."""
-    worker = Worker(streams=streams, shelf=shelf)
-    return learn(summary for closed, _ in walk(contents, worker, site=site) for summary in closed.summaries)
+    worker, refused = Worker(streams=streams, shelf=shelf), Refusals()
+    walked = walk(contents, worker, site=site, refused=refused)
+    book = learn(summary for closed, _ in walked for summary in closed.summaries)
+    warn_each(refused.words())
+    return book
 
 
 def _read(path: Path) -> Book:

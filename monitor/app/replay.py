@@ -9,8 +9,8 @@ from pathlib import Path
 import emulator
 from emulator.detector import MODELS
 from monitor.app.compose import aggregator_of, read_book
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_json, warn_each
-from monitor.app.recording import PARTITION, Content, from_files, streams_of, walk
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_json, warn_each, why
+from monitor.app.recording import PARTITION, Content, Refusals, from_files, streams_of, walk
 from monitor.app.settings import Settings, WrongSettings
 from monitor.app.settings import build as build_settings
 from monitor.app.shelf import CardShelf
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
 def run(given: argparse.Namespace) -> int:
     """Judge the files."""
     limits = Limits(crossings=PROFILES[given.site].crossings)
-    acts = 0
+    acts, refused = 0, Refusals()
     try:
         book = Book({}) if given.reference is None else read_book(given.reference)
         streams = streams_of(given.files, limits=limits)
@@ -56,11 +56,13 @@ def run(given: argparse.Namespace) -> int:
         with CardShelf.open(emulator.Registry(given.models)) as shelf:
             warn_each(shelf.problems)
             contents = from_files(given.files, limits=limits)
-            for judged in judge(contents, settings=settings, shelf=shelf, book=book, streams=streams):
+            found = judge(contents, settings=settings, shelf=shelf, book=book, streams=streams, refused=refused)
+            for judged in found:
                 acts += judged.verdict.level is Level.ACT
                 _say(judged, as_json=given.json)
     except (WrongSettings, OSError, ValueError) as error:
-        raise Unusable(str(error)) from error
+        raise Unusable(why(error)) from error
+    warn_each(refused.words())
     return NO if acts else GOOD
 
 
@@ -71,12 +73,14 @@ def judge(
     shelf: CardShelf,
     book: Book,
     streams: Mapping[str, str],
+    refused: Refusals,
 ) -> Iterator[Judged]:
     """Yield every judged lumisection of `contents`, which are in time order and on one partition."""
     aggregator = aggregator_of(
         settings, partitions=dict.fromkeys(streams, frozenset({PARTITION})), shelf=shelf, book=book
     )
-    for closed, now in walk(contents, Worker(streams=streams, shelf=shelf), site=settings.site.site()):
+    worker = Worker(streams=streams, shelf=shelf)
+    for closed, now in walk(contents, worker, site=settings.site.site(), refused=refused):
         yield from aggregator.step((closed,), now=now).judged
 
 

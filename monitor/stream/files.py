@@ -7,7 +7,7 @@ prescale column; the metadata's `sequence` is that of its first batch, the next 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def write(path: Path | str, batches: Iterable[Batch]) -> int:
     with _writer(path, schema) as writer:
         count = 0
         for batch in chain([first], numbered):
-            _check_successor(path, first.header, batch.header, count)
+            _check_successor(first.header, batch.header, count)
             writer.write_batch(columns.write(batch).replace_schema_metadata(schema.metadata))
             count += 1
     return count
@@ -127,9 +127,12 @@ def _header(path: Path, schema: pa.Schema, limits: Limits) -> Header:
     return header
 
 
-def _check_successor(path: Path, first: Header, header: Header, number: int) -> None:
-    if header != replace(first, sequence=first.sequence + number):
-        raise ValueError(f"batch {number} has {header}, which does not follow {first}: write another file than {path}")
+def _check_successor(first: Header, header: Header, number: int) -> None:
+    due = replace(first, sequence=first.sequence + number)
+    differing = [each.name for each in fields(Header) if getattr(header, each.name) != getattr(due, each.name)]
+    if differing:
+        says = ", ".join(f"{name} {getattr(header, name)!r} instead of {getattr(due, name)!r}" for name in differing)
+        raise ValueError(f"batch {number} does not follow the first one, it has {says}: it belongs in another file")
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter | pa.ipc.RecordBatchFileWriter:
