@@ -136,12 +136,17 @@ class Battery:
         """Return the alarm ratio and the quantities behind it."""
         log_e = edetector.mixed(state.log_m)
         alarm = combined(log_e, weights(judgement.catalogue.family[judgement.index])) / self.budget.line
-        size = state.trail.likelihood().max(axis=0)
-        order = np.lexsort((-size, -np.minimum(log_e, 2 * self.budget.line)))
-        moved = set(discovered(log_e, age=state.age).tolist())
-        listed = [int(i) for i in order if i in moved][:MOST_SHOWN] or [int(i) for i in order[:SHOWN]]
-        line = self.budget.line
-        return alarm, tuple(judgement.shift(i, log_e=float(log_e[i]), line=line, trail=state.trail) for i in listed)
+        moved = discovered(log_e, age=state.age)
+        few = min(SHOWN, len(log_e))
+        listed = moved if len(moved) else np.argpartition(-log_e, few - 1)[:few] if few else moved
+        size = state.trail.likelihood()
+        # Detectors at the cap are equal: how much has moved, without any cap, orders them.
+        order = np.lexsort((-size[:, listed].max(axis=0), -np.minimum(log_e[listed], self.budget.line)))
+        line, direction = self.budget.line, size.argmax(axis=0)
+        return alarm, tuple(
+            judgement.shift(i, ratio=float(log_e[i]) / line, direction=int(direction[i]), trail=state.trail)
+            for i in listed[order].tolist()[:MOST_SHOWN]
+        )
 
     def _heard(self, opinion: Opinion, summary: Summary, judgement: Judgement | None) -> Opinion:
         """Return river's window with this lumisection: in sigmas of the page, or raw where there is none."""

@@ -13,7 +13,7 @@ class Budget:
     """How often people accept to be called for nothing.
 
     An e-detector that alarms at the level A has an average run length of at least A under the null (Shin, Ramdas and
-    Rinaldo, arXiv 2203.03532, theorem 2.4): so A is the number of lumisections that one false page may cost. One page
+    Rinaldo, arXiv 2203.03532): so A is the number of lumisections that one false page may cost. One page
     a week of CMS lumisections is A = 25,945; nothing is tuned.
     """
 

@@ -16,8 +16,8 @@ def weights(family: NDArray[np.int64]) -> Floats:
     An average of e-detectors under any dependence is an e-detector. Families first, or two thousand windows of a map
     would leave the accept rate no voice.
     """
-    _, number, size = np.unique(family, return_inverse=True, return_counts=True)
-    return 1.0 / (len(size) * size[number])
+    size = np.bincount(family)
+    return np.asarray(1.0 / (np.count_nonzero(size) * size[family]))
 
 
 def combined(log_e: Floats, share: Floats) -> float:
@@ -34,7 +34,9 @@ def discovered(log_e: Floats, *, age: int) -> NDArray[np.intp]:
     After `age` lumisections E[M] <= age, so M / age is an e-value. e-BH (Wang and Ramdas, arXiv 2009.02824): with
     e_(1) >= e_(2) >= …, take the k largest for the largest k with e_(k) >= q / (alpha k). Valid under any dependence.
     """
-    order = np.argsort(-log_e, kind="stable")
+    level = log_e - np.log(max(age, 1))
+    able = np.flatnonzero(level >= -np.log(FALSE_DISCOVERIES))  # whatever k is: the few that are worth sorting
+    order = able[np.argsort(-level[able], kind="stable")]
     k = np.arange(1, len(order) + 1)
-    passes = log_e[order] - np.log(max(age, 1)) >= np.log(len(order) / (FALSE_DISCOVERIES * k))
+    passes = level[order] >= np.log(len(log_e) / (FALSE_DISCOVERIES * k))
     return order[: int(k[passes].max(initial=0))]

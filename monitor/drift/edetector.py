@@ -5,7 +5,7 @@ For increments L_t with E[L_t | past] <= 1 under the null,
     M_t = (M_{t-1} + 1) L_t
 
 satisfies E[M_T] <= E[T] for every stopping time T, so alarming at M >= A gives an average run length of at least A
-(Shin, Ramdas and Rinaldo, "E-detectors", arXiv 2203.03532, definition 2.2 and theorem 2.4). Averages of e-detectors are
+(Shin, Ramdas and Rinaldo, "E-detectors", arXiv 2203.03532). Averages of e-detectors are
 e-detectors: bet sizes and directions are averaged, then families, then all (`combine`).
 
 M is the sum over all possible change points of the evidence since then. Leaving starting points out only makes it

@@ -5,7 +5,7 @@ Null: |shift| <= tolerance. For the upward bet of size b, with x = (residual - t
     L = exp(b x - b^2 / 2),   E[L] <= 1 for every shift up to +tolerance,
 
 the likelihood ratio of a sub-Gaussian mean at the edge of the null against one b sigmas beyond it (Robbins 1970; the
-Gaussian case of arXiv 2203.03532, section 4). The downward bet takes -residual. Assumed: the mean of a lumisection's
+Gaussian case of arXiv 2203.03532). The downward bet takes -residual. Assumed: the mean of a lumisection's
 entries is sub-Gaussian with the page's noise; logarithms of pt and score are used because those of pt are not.
 """
 

@@ -43,15 +43,14 @@ class Judgement:
     log_l: Floats
     excess: Floats
 
-    def shift(self, number: int, *, log_e: float, line: float, trail: Trail) -> Shift:
-        """Return the case of live quantity `number`."""
+    def shift(self, number: int, *, ratio: float, direction: int, trail: Trail) -> Shift:
+        """Return the case of live quantity `number`; direction 0 is upwards, 1 downwards."""
         chosen = int(self.index[number])
-        direction = int(np.argmax(trail.likelihood()[:, number]))
         region = self.catalogue.regions[chosen]
         return Shift(
             quantity=self.catalogue.names[chosen],
             family=self.catalogue.families[self.catalogue.family[chosen]],
-            ratio=max(0.0, log_e / line),
+            ratio=max(0.0, ratio),
             direction=(1, -1)[direction],
             observed=float(self.observed[number]),
             expected=float(self.expected[number]),

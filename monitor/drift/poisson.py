@@ -30,9 +30,15 @@ def bounds(expected: Floats, tolerance: Floats) -> Floats:
 
 
 def excess(counts: Floats, edges: Floats, noise: Floats) -> Floats:
-    """Return how many standard deviations counts (q,) lie beyond the edges of the null, (2, q)."""
+    """Return how many standard deviations counts (q,) lie beyond the edges of the null, (2, q).
+
+    The signed root of the Poisson deviance, 2 (N ln(N / m) - N + m) / phi: (N - m) / sqrt(m) would let ten counts where
+    none was expected outweigh half a detector.
+    """
     sign = np.asarray([[1.0], [-1.0]])
-    return np.asarray(sign * (counts - edges) / np.sqrt(noise * edges))
+    ratio = np.maximum(counts, FEWEST) / edges
+    deviance = 2.0 * np.maximum(counts * np.log(ratio) - counts + edges, 0.0)
+    return np.asarray(sign * np.sign(counts - edges) * np.sqrt(deviance / noise))
 
 
 def log_bets(counts: Floats, edges: Floats, *, noise: Floats, bets: Floats) -> Floats:

@@ -21,7 +21,7 @@ from monitor.trigger.lumisection import Lumisection
 Floats = NDArray[np.float64]
 
 ALLOWANCE = 0.25
-LARGEST = 10.0
+LARGEST = 40.0
 PROOF = 7.0  # e^7 = 1,100 to one
 FAINTEST = 0.5
 _RUN_SHIFT = 32

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import pi
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from emulator.layout import Axis, ObjectGroup
@@ -71,11 +72,8 @@ def _windows(group: ObjectGroup, family: str, *, number: int, window: list[int],
 
 def window_sums(cells: NDArray[np.int64], *, tall: int, wide: int) -> NDArray[np.int64]:
     """Return (rows - tall + 1, columns): sums over windows of `tall` x `wide` cells; columns wrap around."""
-    down = np.vstack([np.zeros((1, cells.shape[1]), cells.dtype), cells.cumsum(axis=0)])
-    stripes = down[tall:] - down[:-tall]
-    across = np.hstack([np.zeros((len(stripes), 1), cells.dtype), np.hstack([stripes, stripes]).cumsum(axis=1)])
-    sums: NDArray[np.int64] = across[:, wide : wide + cells.shape[1]] - across[:, : cells.shape[1]]
-    return sums
+    around = np.concatenate([cells, cells[:, : wide - 1]], axis=1)
+    return np.asarray(sliding_window_view(around, (tall, wide)).sum(axis=(2, 3)))
 
 
 def _place(region: Region) -> str:

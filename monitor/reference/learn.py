@@ -105,6 +105,8 @@ def _live(quantities: Catalogue, seen: Quantities, spread: Floats) -> NDArray[np
     counts = (total >= FEWEST_ENTRIES) & probable
     means = ((seen.exposure > 1).mean(axis=0) > 0.5) & (exposure >= FEWEST_ENTRIES) & (spread > 0)
     live: NDArray[np.bool_] = np.where(quantities.counted, counts, means)
+    # Neighbouring cuts that always select the same are one quantity: the others would only thin its voice.
+    live[1:] &= ~((seen.value[:, 1:] == seen.value[:, :-1]).all(axis=0) & (np.diff(quantities.family) == 0))
     return live
 
 
