@@ -14,7 +14,7 @@ from monitor.reference.book import Book
 from monitor.reference.page import Page
 from monitor.trigger.header import Epoch
 from monitor.trigger.pack import Unreadable, pack, unpack
-from monitor.trigger.site import CMS, Site
+from monitor.trigger.site import Site
 from monitor.watch.calendar import Calendar
 from monitor.watch.closed import PartitionClosed
 from monitor.watch.court import Court
@@ -53,7 +53,7 @@ class Aggregator:
         shelf: Shelf,
         book: Book,
         battery: Battery,
-        site: Site = CMS,
+        site: Site,
         calendar: Calendar | None = None,
         rules: Rules | None = None,
         floors: Mapping[str, float] | None = None,

@@ -112,7 +112,7 @@ def on_the_wire(contents: Contents, partition: int) -> list[Received]:
 
 def aggregator(shelf: Cards) -> Aggregator:
     return Aggregator(
-        partitions={STREAM: PARTITIONS}, shelf=shelf, book=Book({}), battery=Battery(), learn_lumisections=10
+        partitions={STREAM: PARTITIONS}, shelf=shelf, book=Book({}), battery=Battery(), site=CMS, learn_lumisections=10
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from monitor.drift.battery import Battery
 from monitor.reference.book import Book
 from monitor.trigger.batch import Received
+from monitor.trigger.site import DEFAULT
 from monitor.watch.aggregator import Aggregator, AggregatorStep
 from monitor.watch.calendar import Calendar
 from monitor.watch.closed import PartitionClosed
@@ -24,6 +25,7 @@ def aggregator(partitions: tuple[int, ...] = (0, 1), **options: Any) -> Aggregat
             "shelf": Library(),
             "book": Book({}),
             "battery": Battery(),
+            "site": DEFAULT,
             "calendar": CALENDAR,
             "learn_lumisections": LEARN,
             **options,
