@@ -26,7 +26,7 @@ BLOCK = 4096
 
 CELLS = ETA_CELLS * PHI_CELLS
 _BIN_BITS = 7
-_BIN = (1 << _BIN_BITS) - 1
+_BIN = np.uint16((1 << _BIN_BITS) - 1)
 _BELOW = np.iinfo(np.int16).min
 _WORDS = 1 << 16
 
@@ -67,14 +67,16 @@ class InputCounter:
 
     def _count(self, counts: Counts, raw: NDArray[Any], score: NDArray[np.int64]) -> None:
         counts["moments"] += _moments(raw)
-        found = np.take(self._table, _words(raw) + self._table_of)
+        places = _words(raw)
+        places += self._table_of
+        found = np.take(self._table, places)
         bins = found & _BIN
         if self._groups:
             first = raw[self._first]
             absent = first == 0
             features = self._summed(first, ~absent, bins)
             bins = np.maximum(bins, (absent * np.uint16(BINS))[self._object_of])
-            self._count_maps(counts["maps"], found >> _BIN_BITS, absent[self._mapped])
+            self._count_maps(counts["maps"], found, absent[self._mapped])
         else:
             features = [*bins[self._plain]]
         counts["inputs"] += _histograms(bins + self._histogram_of, counts["inputs"].shape)
@@ -99,9 +101,10 @@ class InputCounter:
             ]
         return features
 
-    def _count_maps(self, into: NDArray[np.int64], cell: NDArray[np.uint16], absent: NDArray[np.bool_]) -> None:
-        place = np.maximum(cell[self._eta] + cell[self._phi], absent * np.uint16(CELLS))
-        into += _histograms(place + self._map_of, (len(into), CELLS + 1))[:, :CELLS]
+    def _count_maps(self, into: NDArray[np.int64], found: NDArray[np.uint16], absent: NDArray[np.bool_]) -> None:
+        cell = (found[self._eta] >> _BIN_BITS) + (found[self._phi] >> _BIN_BITS)
+        cell = np.maximum(cell, absent * np.uint16(CELLS))
+        into += _histograms(cell + self._map_of, (len(into), CELLS + 1))[:, :CELLS]
 
 
 def _entries(axis: Axis | None) -> NDArray[np.uint16]:

@@ -54,6 +54,10 @@ class Shape:
                 f"the layout describes {self.layout.width} inputs, the model has {self.inputs}: mend the card's layout"
             )
 
+    def __hash__(self) -> int:
+        # Asked for with every batch: the layout, which would be walked from end to end, is left to the comparison.
+        return hash((self.inputs, self.outputs, self.threshold))
+
     @property
     def groups(self) -> tuple[ObjectGroup, ...]:
         """The object groups, none without layout."""
