@@ -200,7 +200,7 @@ def limits_of(settings: Settings) -> Limits:
 
 def battery_of(settings: Settings) -> Battery:
     """Return the statistics under the settings' promise."""
-    budget = Budget(settings.alarms.false_pages_per_week, settings.site.site().lumisection_seconds)
+    budget = Budget(settings.alarms.false_pages_per_week, lumisection_seconds=settings.site.site().lumisection_seconds)
     return Battery(budget, mismatch_alpha=settings.alarms.mismatch_alpha)
 
 

@@ -31,10 +31,8 @@ SMALLEST_FLOOR = 1e-6
 class Battery:
     """The statistics with their promise; holds settings only, so that one instance serves every stream."""
 
-    def __init__(
-        self, budget: Budget | None = None, *, mismatch_alpha: float = 1e-6, mismatch_floor: float = SMALLEST_FLOOR
-    ) -> None:
-        self.budget = budget or Budget()
+    def __init__(self, budget: Budget, *, mismatch_alpha: float = 1e-6, mismatch_floor: float = SMALLEST_FLOOR) -> None:
+        self.budget = budget
         self._alpha = mismatch_alpha
         self._floor = mismatch_floor
         self._bets = np.asarray(BETS)

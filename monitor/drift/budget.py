@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import log
 
 WEEK = 7 * 86_400.0
@@ -14,11 +14,12 @@ class Budget:
 
     An e-detector that alarms at the level A has an average run length of at least A under the null (Shin, Ramdas and
     Rinaldo, arXiv 2203.03532): so A is the number of lumisections that one false page may cost. One page
-    a week of CMS lumisections is A = 25,945; nothing is tuned.
+    a week of 23-second lumisections is A = about 26,000; nothing is tuned.
     """
 
     false_pages_per_week: float = 1.0
-    lumisection_seconds: float = 23.3104
+    _: KW_ONLY
+    lumisection_seconds: float
 
     def __post_init__(self) -> None:
         if not self.false_pages_per_week > 0 or not self.lumisection_seconds > 0:

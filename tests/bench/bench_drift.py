@@ -13,10 +13,12 @@ import numpy as np
 
 from emulator.detector import SCENARIOS, play, reference_fills
 from monitor.drift.battery import Battery
+from monitor.drift.budget import Budget
 from monitor.drift.evidence import Completeness, Evidence
 from monitor.observe.summary import Summary
 from monitor.reference.learn import learn
 from monitor.reference.page import Page
+from monitor.trigger.site import CMS
 from tests.unit.drift.detector import summaries
 
 BROKEN = ("dead-region", "jet-scale", "hot-tower", "ageing", "noise-burst")
@@ -24,7 +26,7 @@ BROKEN = ("dead-region", "jet-scale", "hot-tower", "ageing", "noise-burst")
 
 def judge(rows: Iterable[Summary], page: Page) -> tuple[list[Evidence], float]:
     """Return the evidence of every lumisection, and the mean cost of judging one in ms of processor time."""
-    battery, state, found, spent = Battery(), None, [], 0.0
+    battery, state, found, spent = Battery(Budget(lumisection_seconds=CMS.lumisection_seconds)), None, [], 0.0
     for row in rows:
         started = time.process_time()
         state, evidence = battery.step(state, summary=row, page=page, completeness=Completeness(row.events, row.events))

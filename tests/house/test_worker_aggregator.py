@@ -15,6 +15,7 @@ from emulator.detector import MODELS, SCENARIOS, play
 from emulator.detector.run import End
 from monitor.decide.action import Action
 from monitor.drift.battery import Battery
+from monitor.drift.budget import Budget
 from monitor.reference.book import Book
 from monitor.stream.codec import decode, encode, encode_end
 from monitor.stream.columns import Limits
@@ -110,9 +111,12 @@ def on_the_wire(contents: Contents, partition: int) -> list[Received]:
     return received
 
 
+BATTERY = Battery(Budget(lumisection_seconds=CMS.lumisection_seconds))
+
+
 def aggregator(shelf: Cards) -> Aggregator:
     return Aggregator(
-        partitions={STREAM: PARTITIONS}, shelf=shelf, book=Book({}), battery=Battery(), site=CMS, learn_lumisections=10
+        partitions={STREAM: PARTITIONS}, shelf=shelf, book=Book({}), battery=BATTERY, site=CMS, learn_lumisections=10
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from emulator.detector import SCENARIOS, play, reference_fills
 from monitor.drift.battery import Battery
+from monitor.drift.budget import Budget
 from monitor.drift.evidence import Completeness, Evidence
 from monitor.drift.state import BatteryState
 from monitor.observe.summary import Summary, SummaryKey
@@ -18,9 +19,10 @@ from monitor.reference.learn import learn
 from monitor.reference.page import Page
 from monitor.trigger.lumisection import Lumisection
 from monitor.trigger.pack import Unreadable, pack
+from monitor.trigger.site import CMS
 from tests.unit.drift.detector import summaries
 
-BATTERY = Battery()
+BATTERY = Battery(Budget(lumisection_seconds=CMS.lumisection_seconds))
 ONSET = 61
 
 

@@ -14,13 +14,14 @@ from monitor.drift.mismatch import Mismatch
 from monitor.drift.second_opinion import FEWEST, MISMATCHES, WINDOW, Opinion, detectors
 from monitor.drift.trail import Trail, follow, forget, returned
 from monitor.trigger.lumisection import Lumisection
+from monitor.trigger.site import CMS
 
 
 def test_one_false_page_a_week_is_26_thousand_lumisections():
-    assert Budget().arl0 == pytest.approx(25_945, rel=1e-3)
-    assert Budget(false_pages_per_week=7).line == pytest.approx(log(25_945 / 7), rel=1e-3)
+    assert Budget(lumisection_seconds=CMS.lumisection_seconds).arl0 == pytest.approx(25_945, rel=1e-3)
+    assert Budget(7, lumisection_seconds=CMS.lumisection_seconds).line == pytest.approx(log(25_945 / 7), rel=1e-3)
     with pytest.raises(ValueError, match="must be positive"):
-        Budget(false_pages_per_week=0)
+        Budget(0, lumisection_seconds=CMS.lumisection_seconds)
 
 
 def test_families_share_equally_and_so_do_their_members():

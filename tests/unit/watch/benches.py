@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from monitor.drift.battery import Battery
+from monitor.drift.budget import Budget
 from monitor.reference.book import Book
 from monitor.trigger.batch import Received
 from monitor.trigger.site import DEFAULT
@@ -24,7 +25,7 @@ def aggregator(partitions: tuple[int, ...] = (0, 1), **options: Any) -> Aggregat
             "partitions": {STREAM: partitions},
             "shelf": Library(),
             "book": Book({}),
-            "battery": Battery(),
+            "battery": Battery(Budget(lumisection_seconds=DEFAULT.lumisection_seconds)),
             "site": DEFAULT,
             "calendar": CALENDAR,
             "learn_lumisections": LEARN,
