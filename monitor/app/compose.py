@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import emulator
+from emulator.pack import Unreadable
 from monitor.app.back import SUMMARY, Back, Forwarding, Judging
 from monitor.app.board import Board, Identity
 from monitor.app.courier import Courier, Outlet
@@ -46,7 +47,6 @@ from monitor.stream.columns import Limits
 from monitor.stream.kafka import Connection, KafkaSink, KafkaSource, ensure_topics, topology
 from monitor.stream.tape import TapeSink, TapeSource
 from monitor.stream.transport import Sink, Source
-from monitor.trigger.pack import Unreadable
 from monitor.watch.aggregator import Aggregator
 from monitor.watch.calendar import Calendar
 from monitor.watch.worker import Worker

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from emulator.pack import Unreadable
 from monitor.decide.verdict import identify
 from monitor.store.commit import CounterKey, Letter, PartitionKey
 from monitor.stream.codec import decode
@@ -15,7 +16,6 @@ from monitor.stream.deadletter import dead_letter
 from monitor.stream.record import Record
 from monitor.stream.transport import Partition
 from monitor.trigger.batch import Place, Reason, Received, Rejected
-from monitor.trigger.pack import Unreadable
 from monitor.watch.closed import PartitionClosed
 from monitor.watch.frontier import Frontier
 from monitor.watch.worker import Worker, WorkerStep

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.pack import Unreadable, pack, unpack
 from monitor.drift.edetector import fresh
 from monitor.drift.mismatch import Mismatch
 from monitor.drift.second_opinion import Opinion
 from monitor.drift.trail import Trail
 from monitor.trigger.header import Epoch
 from monitor.trigger.lumisection import Lumisection
-from monitor.trigger.pack import Unreadable, pack, unpack
 
 
 @dataclass(frozen=True, slots=True, eq=False)

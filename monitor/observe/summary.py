@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.pack import Unreadable, pack, unpack
 from monitor.observe.sample import Sample
 from monitor.observe.shape import TALLY, Shape
 from monitor.trigger.header import Epoch
 from monitor.trigger.lumisection import Lumisection
-from monitor.trigger.pack import Unreadable, pack, unpack
 
 Counts = Mapping[str, NDArray[np.int64]]
 LIMB = 32

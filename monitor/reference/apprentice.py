@@ -7,10 +7,10 @@ from math import isfinite, nan
 
 import numpy as np
 
+from emulator.pack import Unreadable, pack, unpack
 from monitor.observe.summary import Summary
 from monitor.reference.learn import FEWEST_LUMISECTIONS, learn_page
 from monitor.reference.page import FEWEST_EVENTS, Page, PageKey
-from monitor.trigger.pack import Unreadable, pack, unpack
 
 WANTED = 40
 CLEAN = 0.5

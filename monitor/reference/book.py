@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emulator.pack import Unreadable, pack, unpack
 from monitor.reference.page import Page, PageKey, identity
 from monitor.trigger.header import Epoch
-from monitor.trigger.pack import Unreadable, pack, unpack
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.pack import Unreadable, pack, unpack
 from monitor.observe.quantities import catalogue
 from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
 from monitor.reference.fit import Curves, basis, predictive
 from monitor.trigger.header import Epoch
-from monitor.trigger.pack import Unreadable, pack, unpack
 
 Floats = NDArray[np.float64]
 

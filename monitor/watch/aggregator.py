@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emulator.pack import Unreadable, pack, unpack
 from monitor.decide.action import Action
 from monitor.decide.case import Rules
 from monitor.drift.battery import Battery
 from monitor.reference.book import Book
 from monitor.reference.page import Page
 from monitor.trigger.header import Epoch
-from monitor.trigger.pack import Unreadable, pack, unpack
 from monitor.trigger.site import Site
 from monitor.watch.calendar import Calendar
 from monitor.watch.closed import PartitionClosed

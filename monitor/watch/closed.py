@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from emulator.pack import Unreadable, pack, unpack
 from monitor.observe.summary import Summary
 from monitor.trigger.lumisection import Lumisection
-from monitor.trigger.pack import Unreadable, pack, unpack
 
 
 @dataclass(frozen=True, slots=True)

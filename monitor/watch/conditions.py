@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.pack import pack, unpack
 from monitor.decide.verdict import identify
 from monitor.drift.evidence import Completeness, Evidence
 from monitor.drift.state import BatteryState
@@ -16,7 +17,6 @@ from monitor.reference.apprentice import Apprentice
 from monitor.reference.learn import Unlearnable
 from monitor.reference.page import FEWEST_EVENTS, Page, PageKey
 from monitor.trigger.header import Epoch
-from monitor.trigger.pack import pack, unpack
 from monitor.watch.court import Court
 from monitor.watch.dossier import Recent
 

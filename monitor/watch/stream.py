@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from emulator.pack import Unreadable, pack, unpack
 from monitor.decide.action import Action
 from monitor.decide.announce import conclude, new_epoch
 from monitor.decide.case import Case
@@ -19,7 +20,6 @@ from monitor.observe.summary import Summary
 from monitor.reference.page import Page
 from monitor.trigger.header import Epoch
 from monitor.trigger.lumisection import Lumisection
-from monitor.trigger.pack import Unreadable, pack, unpack
 from monitor.watch.closed import PartitionClosed
 from monitor.watch.conditions import Conditions
 from monitor.watch.court import Court

@@ -1,12 +1,9 @@
 """How fast a batch is decoded with every check, beside what Arrow alone needs without any.
 
-Run: python tests/bench/bench_codec.py
+Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/bench/bench_codec.py
 """
 
 from __future__ import annotations
-
-import time
-from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +13,11 @@ from monitor.stream.columns import Limits
 from monitor.stream.record import Record
 from monitor.trigger.batch import Batch, Place
 from monitor.trigger.header import Header
+from monitor.trigger.site import CMS
+from tests.bench.table import best, millions, print_machine, print_row, print_titles
 
 INPUTS = 57
+SIZES = (250, 1_000, 2_000, 6_000, 20_000)
 
 
 def batch(events: int) -> Batch:
@@ -36,33 +36,23 @@ def batch(events: int) -> Batch:
     )
 
 
-def seconds(work: Callable[[], object], *, repeat: int) -> float:
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        for _ in range(repeat):
-            work()
-        best = min(best, (time.perf_counter() - start) / repeat)
-    return best
-
-
 def arrow_alone(value: bytes) -> object:
     return pa.ipc.open_stream(pa.py_buffer(value)).read_next_batch()
 
 
 def main() -> None:
-    print(f"{'events':>8} {'kB':>6} {'decode M/s':>11} {'arrow M/s':>10} {'ratio':>6} {'encode M/s':>11}")
-    for events in (250, 1_000, 1_600, 6_000, 20_000):
+    print_machine(f"Codec: batches of {INPUTS} inputs of 16 bits, every check, beside Arrow without any")
+    limits = Limits(crossings=CMS.crossings)
+    print_titles("events in a batch", "kB", "decode M/s", "us/batch", "Arrow M/s", "ratio", "encode M/s")
+    for events in SIZES:
         sent = batch(events)
         headers, value = encode(sent)
         record = Record(Place("t", 0, 0), 0.0, value, headers)
-        ours = seconds(lambda record=record: decode(record, limits=Limits(crossings=3564)), repeat=200)  # type: ignore[misc]
-        theirs = seconds(lambda value=value: arrow_alone(value), repeat=200)  # type: ignore[misc]
-        back = seconds(lambda sent=sent: encode(sent), repeat=50)  # type: ignore[misc]
-        rates = [events / each / 1e6 for each in (ours, theirs, back)]
-        print(
-            f"{events:8} {len(value) // 1000:6} {rates[0]:11.1f} {rates[1]:10.1f} {ours / theirs:6.2f} {rates[2]:11.1f}"
-        )
+        ours = best(lambda record=record: decode(record, limits=limits), repeat=200).processor
+        theirs = best(lambda value=value: arrow_alone(value), repeat=200).processor
+        back = best(lambda sent=sent: encode(sent), repeat=50).processor
+        rates = [millions(events, each) for each in (ours, theirs, back)]
+        print_row(f"{events:,}", len(value) // 1000, rates[0], 1e6 * ours, rates[1], ours / theirs, rates[2])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """False alarms on clean runs, delays on broken ones, and what a judged lumisection costs.
 
-Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m tests.bench.bench_drift [seeds] [clean lumisections]
+Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/bench/bench_drift.py [seeds] [clean lumisections]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from monitor.observe.summary import Summary
 from monitor.reference.learn import learn
 from monitor.reference.page import Page
 from monitor.trigger.site import CMS
+from tests.bench.table import print_machine, print_row, print_titles
 from tests.unit.drift.detector import summaries
 
 BROKEN = ("dead-region", "jet-scale", "hot-tower", "ageing", "noise-burst")
@@ -36,18 +37,18 @@ def judge(rows: Iterable[Summary], page: Page) -> tuple[list[Evidence], float]:
 
 
 def clean(page: Page, *, seeds: range, lumisections: int) -> None:
-    print(f"\n{'clean, seed':14} {'alarms':>7} {'episodes':>9} {'highest':>8} {'river':>6} {'ms/LS':>6}")
+    print_titles(f"\n{lumisections:,} clean lumisections, seed", "alarms", "episodes", "highest", "river", "ms/LS")
     for seed in seeds:
         found, cost = judge(summaries(play(SCENARIOS["quiet"], seed=seed, lumisections=lumisections)), page)
         alarms = [i for i, each in enumerate(found) if each.alarm >= 1]
         episodes = sum(1 for i in alarms if i - 1 not in alarms)
-        highest = np.nanmax([each.alarm for each in found])
+        highest = float(np.nanmax([each.alarm for each in found]))
         river = sum(bool(each.second_opinion) for each in found)
-        print(f"{seed:14} {len(alarms):7} {episodes:9} {highest:8.2f} {river:6} {cost:6.2f}", flush=True)
+        print_row(seed, len(alarms), episodes, highest, river, cost)
 
 
 def broken(page: Page, *, seeds: range) -> None:
-    print(f"\n{'fault':12} {'seed':>4} {'delay':>6} {'river':>6}  largest shift ten lumisections after the alarm")
+    print_titles("\nfault, seed", "delay", "river", "   largest shift ten lumisections after the alarm")
     for name in BROKEN:
         for seed in seeds:
             found, _ = judge(summaries(play(SCENARIOS[name], seed=seed)), page)
@@ -56,12 +57,13 @@ def broken(page: Page, *, seeds: range) -> None:
             river = next((e.lumisection.ls - onset + 1 for e in found[onset - 1 :] if e.second_opinion), None)
             after = found[min(onset + (delay or 0) + 8, len(found) - 1)]
             top = f"{after.shifts[0].quantity}, since {after.shifts[0].since}" if after.shifts else ""
-            print(f"{name:12} {seed:4} {delay or '-':>6} {river or '-':>6}  {top}", flush=True)
+            print_row(f"{name}, {seed}", delay or "-", river or "-", f"   {top}")
 
 
 def main() -> None:
     seeds = range(1, 1 + int(sys.argv[1])) if len(sys.argv) > 1 else range(1, 6)
     lumisections = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+    print_machine("Battery: 57 inputs, 1,000 events a lumisection; delays in lumisections, cost in processor time")
     started = time.process_time()
     page = next(iter(learn(summaries(reference_fills(seed=1000, fills=8, lumisections=100)))))
     print(f"reference: {page.lumisections} lumisections of {page.fills} fills, {page.live.sum()} live quantities,")

@@ -1,49 +1,53 @@
-"""How many events a second are summarised, added up, and measured.
+"""How many events a second are summarised, beside the bare histograms; what a summary costs after that.
 
-Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m tests.bench.bench_observe
+Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/bench/bench_observe.py
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
+from numpy.typing import NDArray
 
 from emulator.detector import L1_LAYOUT
+from monitor.observe.binning import BINS
 from monitor.observe.quantities import catalogue, measure
 from monitor.observe.summariser import Summariser
 from monitor.observe.summary import Summary
+from tests.bench.table import best, millions, print_machine, print_row, print_titles
 from tests.unit.observe.crossings import batch, key
 
+SIZES = (1_000, 2_000, 6_000)
+INPUTS = 57
 
-def milliseconds(work: Callable[[], object], *, repeat: int = 50) -> float:
-    work()
-    best = float("inf")
-    for _ in range(5):
-        started = time.process_time()
-        for _ in range(repeat):
-            work()
-        best = min(best, (time.process_time() - started) / repeat)
-    return 1e3 * best
+
+def histograms(bins: NDArray[np.uint8]) -> list[NDArray[np.intp]]:
+    """Count every column of bins that are known already: what numpy needs for the histograms alone."""
+    return [np.bincount(row, minlength=BINS + 1) for row in np.ascontiguousarray(bins.T)]
 
 
 def main() -> None:
+    print_machine(f"Summaries: {INPUTS} inputs of 16 bits, all quantities, scores compared")
     rng = np.random.default_rng(1)
-    summariser = Summariser(L1_LAYOUT, 57, 1, 2000)
-    for events in (1000, 2000, 6000):
-        inputs = (rng.integers(0, 140, (events, 57)) * (rng.random((events, 57)) < 0.6)).astype(np.int16)
-        some = batch(inputs, rng.integers(0, 4000, (events, 1)))
-        took = milliseconds(lambda some=some: summariser.summarise(key(), some, some.score))
-        print(f"summarise {events:5} events of 57 inputs: {took:6.3f} ms, {events / took / 1e3:5.2f} M events/s")
+    summariser = Summariser(L1_LAYOUT, INPUTS, 1, 2000)
+    print_titles("events in a batch", "M/s", "us/batch", "bare M/s", "ratio")
+    for size in SIZES:
+        inputs = (rng.integers(0, 140, (size, INPUTS)) * (rng.random((size, INPUTS)) < 0.6)).astype(np.int16)
+        some = batch(inputs, rng.integers(0, 4000, (size, 1)))
+        bins = (inputs % BINS).astype(np.uint8)
+        ours = best(lambda some=some: summariser.summarise(key(), some, some.score), repeat=50).processor
+        bare = best(lambda bins=bins: histograms(bins), repeat=50).processor
+        print_row(f"{size:,}", millions(size, ours), 1e6 * ours, millions(size, bare), ours / bare)
+    print()
     summary = summariser.summarise(key(), some, some.score)
     content = summary.to_bytes()
-    print(f"add two summaries     {1e3 * milliseconds(lambda: summary + summary):7.1f} us")
-    print(f"to_bytes, {len(content):6} B   {1e3 * milliseconds(summary.to_bytes):7.1f} us")
-    print(f"from_bytes            {1e3 * milliseconds(lambda: Summary.from_bytes(content)):7.1f} us")
-    print(
-        f"measure {len(catalogue(summary.shape)):4} quantities {1e3 * milliseconds(lambda: measure(summary)):7.1f} us"
-    )
+    print_titles("a summary", "us")
+    for name, work in (
+        ("add to another", lambda: summary + summary),
+        (f"to bytes ({len(content):,} of them)", summary.to_bytes),
+        ("from bytes", lambda: Summary.from_bytes(content)),
+        (f"measure {len(catalogue(summary.shape)):,} quantities", lambda: measure(summary)),
+    ):
+        print_row(name, 1e6 * best(work, repeat=50).processor)
 
 
 if __name__ == "__main__":

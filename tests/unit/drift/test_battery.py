@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from emulator.detector import SCENARIOS, play, reference_fills
+from emulator.pack import Unreadable, pack
 from monitor.drift.battery import Battery
 from monitor.drift.budget import Budget
 from monitor.drift.evidence import Completeness, Evidence
@@ -18,7 +19,6 @@ from monitor.observe.summary import Summary, SummaryKey
 from monitor.reference.learn import learn
 from monitor.reference.page import Page
 from monitor.trigger.lumisection import Lumisection
-from monitor.trigger.pack import Unreadable, pack
 from monitor.trigger.site import CMS
 from tests.unit.drift.detector import summaries
 

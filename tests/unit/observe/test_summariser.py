@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from emulator.pack import Unreadable, pack
 from monitor.observe.binning import BINS, Binning, cells, score_bin
 from monitor.observe.sample import KEPT
 from monitor.observe.summariser import Summariser
 from monitor.observe.summary import Summary
-from monitor.trigger.pack import Unreadable, pack
 from tests.unit.observe.crossings import INPUTS, LAYOUT, THRESHOLD, batch, crossings, key
 
 SUMMARISER = Summariser(LAYOUT, INPUTS, 1, THRESHOLD)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from emulator.pack import Unreadable, pack
 from monitor.reference.apprentice import Apprentice
-from monitor.trigger.pack import Unreadable, pack
 from tests.unit.observe.crossings import EPOCH, crossings, key
 from tests.unit.reference.fills import SUMMARISER, fill
 

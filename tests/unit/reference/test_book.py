@@ -6,12 +6,12 @@ from itertools import product
 import numpy as np
 import pytest
 
+from emulator.pack import Unreadable, pack
 from monitor.observe.quantities import catalogue, measure
 from monitor.observe.summary import Summary
 from monitor.reference.book import Book
 from monitor.reference.learn import Unlearnable, learn, learn_page
 from monitor.reference.page import Page
-from monitor.trigger.pack import Unreadable, pack
 from tests.unit.observe.crossings import EPOCH, crossings, key
 from tests.unit.reference.fills import SUMMARISER, fill, reference
 

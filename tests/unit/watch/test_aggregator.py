@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from emulator.pack import Unreadable
 from monitor.decide.action import Kind
 from monitor.trigger.lumisection import Lumisection
-from monitor.trigger.pack import Unreadable
 from monitor.watch.aggregator import AggregatorStep
 from monitor.watch.closed import PartitionClosed
 from tests.unit.watch.benches import LEARN, aggregator, closed, judged, levels

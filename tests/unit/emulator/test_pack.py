@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from monitor.trigger.pack import Unreadable, pack, unpack
+from emulator.pack import Unreadable, pack, unpack
 
 ARRAYS = st.dictionaries(
     st.text(max_size=8),
