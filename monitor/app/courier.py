@@ -65,9 +65,18 @@ class Courier:
         self._thread = threading.Thread(target=self._run, name="trigwatch-courier", daemon=True)
 
     def start(self, outlets: Sequence[Outlet]) -> None:
-        """Begin to deliver to `outlets`."""
-        self._rounds = [_Round(outlet, SinkView(outlet.name)) for outlet in outlets]
+        """Begin to deliver to `outlets`, in a thread of its own."""
+        self.open(outlets)
         self._thread.start()
+
+    def open(self, outlets: Sequence[Outlet]) -> None:
+        """Take the outlets on; nothing is delivered before `visit`."""
+        self._rounds = [_Round(outlet, SinkView(outlet.name)) for outlet in outlets]
+
+    def visit(self) -> None:
+        """Deliver to every outlet that is not being left in peace for a while."""
+        for each in self._rounds:
+            self._visit(each)
 
     def wake(self) -> None:
         """Say that something was put into the outbox."""
@@ -95,8 +104,7 @@ class Courier:
             self._wake.wait(timeout=FIRST_PAUSE)
             self._wake.clear()
             last = self._closing.is_set()
-            for each in self._rounds:
-                self._visit(each)
+            self.visit()
             if last:
                 return
 
