@@ -31,8 +31,8 @@ def magnitude_bin(value: NDArray[np.int64], *, steps: int, last: int) -> NDArray
     """
     dropped = _MANTISSA - (steps.bit_length() - 1)
     front = value.astype(np.float64).view(np.int64) >> dropped
-    bins: NDArray[np.int64] = np.clip(front + (1 - steps * _EXPONENT_BIAS), 0, last)
-    return bins
+    bins: NDArray[np.int64] = front + (1 - steps * _EXPONENT_BIAS)
+    return np.minimum(np.maximum(bins, 0), last)  # np.clip looks at its limits for longer than this takes
 
 
 def magnitude_edge(bins: NDArray[np.int64], *, steps: int) -> NDArray[np.float64]:

@@ -84,11 +84,12 @@ class Summariser:
 
     def _compare(self, counts: dict[str, NDArray[np.int64]], batch: Batch, emulated: NDArray[np.int64]) -> Sample:
         _tally(counts, "compared", len(batch))
-        _count_scores(counts["emulated"], score_bin(emulated))
         differs = batch.score != emulated
-        rows = np.flatnonzero(differs.any(axis=1))
-        if not len(rows):
+        if not differs.any():
+            counts["emulated"][:] = counts["score"]
             return Sample.empty(self.shape.inputs, self.shape.outputs)
+        _count_scores(counts["emulated"], score_bin(emulated))
+        rows = np.flatnonzero(differs.any(axis=1))
         _tally(counts, "mismatched", len(rows))
         hardware, ours = batch.score[rows], emulated[rows]
         counts["mismatched"][:] = differs.sum(axis=0)
