@@ -21,7 +21,7 @@ from monitor.observe.binning import (
 from monitor.observe.shape import Shape
 from monitor.observe.summary import LIMB, LOW, carried
 
-BLOCK = 4096
+BLOCK = 2048
 """Events counted at once: what is worked out of them stays in the cache."""
 
 CELLS = ETA_CELLS * PHI_CELLS
