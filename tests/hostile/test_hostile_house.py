@@ -252,6 +252,17 @@ def test_unknown_pileup_everywhere_is_said_aloud_and_agreement_is_still_judged(t
     assert all(each.verdict.blame == "firmware" for each in judged[ONSET - 1 :])
 
 
+def test_once_pileup_is_known_again_it_is_learnt_from_and_conditions_are_judged(tmp_path: Path):
+    dark = 6
+    changed = [
+        replace(each, pileup=np.full_like(each.pileup, np.nan)) if isinstance(each, Block) and each.ls <= dark else each
+        for each in blocks()
+    ]
+    judged, _, _ = run(tmp_path / "dark", list(produce(changed, site=DEFAULT)))
+    first = next(each.lumisection.ls for each in judged if each.evidence.unjudged is None)
+    assert first == dark + LEARN + 1
+
+
 def test_only_events_outside_the_model_s_format_are_left_uncompared(undisturbed: list[Judged], tmp_path: Path):
     """Batches with two impossible events in them: the other events are still compared, bit for bit."""
     changed: list[Block | End] = []

@@ -13,8 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import emulator
 from emulator.detector import MODELS, SCENARIOS, play
 from monitor.app.cli import main, parser
 from monitor.app.simulate import produce
@@ -405,6 +407,15 @@ def test_a_capsule_whose_hardware_is_right_again_is_good(run: Run, capsule: dict
     status, said, _ = run("capsule", "replay", tmp_path / "m.json", "--models", MODELS)
     assert status == 0
     assert "= hardware" in said[-1]
+
+
+def test_a_capsule_that_another_card_explains_is_still_the_answer_no(run: Run, capsule: dict[str, Any], tmp_path: Path):
+    with emulator.load(V1) as other:
+        score = other.score(np.array([capsule["inputs"]]))[0].tolist()
+    (tmp_path / "m.json").write_text(altered(capsule, hardware=score))
+    status, said, _ = run("capsule", "replay", tmp_path / "m.json", "--models", MODELS)
+    assert status == 1
+    assert [line.split()[0] for line in said[2:] if line.endswith("= hardware")] == ["l1anomaly_v1"]
 
 
 def test_a_capsule_that_no_card_can_take_is_a_wrong_call(run: Run, capsule: dict[str, Any], tmp_path: Path):

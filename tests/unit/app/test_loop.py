@@ -164,6 +164,8 @@ def test_a_partition_that_goes_to_another_is_committed_and_forgotten(log: Memory
     one.turns(1)  # lets go
     at_revocation = one.database.frontiers()
     assert at_revocation[TOPIC, 1]["next"] == 3, "what was read of it is committed before it goes"
+    with pytest.raises(KeyError):
+        one.loop._front.frontier((TOPIC, 1))
     two.turns(2)
     put(log, 1, batch((1, 2), events=30, sequence=3, producer="p1"))
     for each in (one, two) * 4:

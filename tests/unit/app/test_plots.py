@@ -78,6 +78,14 @@ def test_maps_are_drawn_for_what_moved_and_only_there():
     assert plots.maps(pooled(), moved=["met"]) == ()
 
 
+def test_a_wide_spectrum_is_drawn_with_few_bins_and_every_event():
+    score = np.concatenate([-np.logspace(0, 7, 250), np.logspace(0, 7, 250)]).astype(np.int64)[:, None]
+    summary = SUMMARISER.summarise(key(1, 1), batch(np.zeros((500, INPUTS), np.int16), score))
+    drawn = plots.score_histogram(plots.pool([summary], [None]))
+    assert len(drawn.counts) <= plots.MOST_BINS
+    assert sum(drawn.counts) == 500
+
+
 def test_an_empty_histogram_is_still_a_histogram():
     nothing = SUMMARISER.summarise(key(1, 1), batch(np.zeros((0, INPUTS), np.int16), np.zeros((0, 1), np.int64)))
     drawn = plots.score_histogram(plots.pool([nothing], [None]))
