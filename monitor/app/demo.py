@@ -93,7 +93,11 @@ def _learn(console: Console, folder: Path) -> None:
     lumisections = REFERENCE_FILLS * REFERENCE_LUMISECTIONS
     with console.status(f"learning what is normal from {REFERENCE_FILLS} clean fills, {lumisections} lumisections"):
         blocks = reference_fills(
-            seed=REFERENCE_SEED, fills=REFERENCE_FILLS, lumisections=REFERENCE_LUMISECTIONS, partitions=PARTITIONS
+            # A recording has one partition, and one end of every lumisection.
+            seed=REFERENCE_SEED,
+            fills=REFERENCE_FILLS,
+            lumisections=REFERENCE_LUMISECTIONS,
+            partitions=1,
         )
         with CardShelf.open(emulator.Registry(MODELS)) as shelf:
             book = learned(from_detector(blocks), shelf=shelf, site=DEFAULT, streams={STREAM: RECORDING})
