@@ -33,7 +33,7 @@ def replay(given: argparse.Namespace) -> int:
     try:
         capsule = Capsule.from_json(json.loads(given.file.read_text(encoding="utf-8")))
         registry = emulator.Registry(given.models)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Unusable(why(error) if isinstance(error, OSError) else f"{given.file}: {error}") from error
     say(f"{capsule.stream}, {capsule.lumisection}, event {capsule.event}: the menu announced {capsule.label}")
     say(f"hardware {list(capsule.hardware)}, emulation then {list(capsule.emulated)}")

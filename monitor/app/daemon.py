@@ -58,6 +58,8 @@ def add(commands: Commands) -> None:
 def run(given: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Each connection attempt is news to kafka-python and noise to whoever looks for the reason in the log.
+    logging.getLogger("kafka").setLevel(logging.WARNING)
     stop = threading.Event()
     _stop_on_signals(stop)
     try:

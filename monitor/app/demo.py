@@ -132,6 +132,8 @@ def _settings(given: argparse.Namespace, folder: Path, supply: dict[str, object]
             "state": {"path": folder / "demo.db"},
             "models": {"path": MODELS},
             "reference": {"book": folder / "normal.book"},
+            # The fill ends and the page stays: that nothing comes any more is no fault here.
+            "alarms": {"silence_lumisections": 1e6},
             "http": {"port": default if given.port is None else given.port},
             "streams": [{"name": STREAM, "topic": topic}],
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from monitor.trigger.batch import Place, Reason, Received, Rejected
 from monitor.watch.closed import PartitionClosed
 from monitor.watch.frontier import Frontier
 from monitor.watch.worker import Worker, WorkerStep
+
+log = logging.getLogger(__name__)
 
 DEAD_LETTER = "dead-letter"
 
@@ -85,6 +88,7 @@ class TriggerFront:
         """See Front.read."""
         received = [Received(r.place, r.timestamp, decode(r, limits=self._limits)) for r in records]
         step, waited = self._worker.step(received, now=now), self._worker.tick(now)
+        _tell(step.rejected)
         bytes_of = {record.place: record for record in records}
         return Read(
             closed=step.closed + waited.closed,
@@ -168,6 +172,15 @@ def letter(record: Record, why: Rejected, *, topic: str, now: float) -> Letter:
             "timestamp": record.timestamp if 0.0 <= record.timestamp <= now else None,
         },
     )
+
+
+def _tell(rejected: Sequence[tuple[Place, Rejected]]) -> None:
+    """Log each reason once a turn: the dead letters have every record, a log only needs to say that there are some."""
+    counts = Counter(why.reason for _, why in rejected)
+    first = {why.reason: (place, why) for place, why in reversed(rejected)}
+    for reason, (place, why) in first.items():
+        at = f"{place.topic}/{place.partition} offset {place.offset}"
+        log.warning("%d records rejected (%s), the first at %s: %s", counts[reason], reason.value, at, why.detail)
 
 
 def _rejections(step: WorkerStep) -> dict[CounterKey, int]:

@@ -70,7 +70,7 @@ class Battery:
         else:
             judgement = judge(summary, page, self._bets)
             state = self._detect(state, judgement, page, summary)
-            alarm, shifts = self._case(state, judgement)
+            alarm, shifts = (0.0, ()) if self._is_broken(state) else self._case(state, judgement)
         return state, Evidence(
             stream=summary.key.stream,
             lumisection=summary.key.lumisection,
@@ -112,6 +112,9 @@ class Battery:
             not_comparable=dict(summary.not_comparable),
         )
 
+    def _is_broken(self, state: BatteryState) -> bool:
+        return state.mismatch.ratio(self._alpha) >= 1.0
+
     def _detect(self, state: BatteryState, judgement: Judgement, page: Page, summary: Summary) -> BatteryState:
         """Advance the e-detectors and the trail by one lumisection."""
         state = _on_page(state, page, judgement)
@@ -120,7 +123,9 @@ class Battery:
         cap = self.budget.line + float(np.log(2 * len(BETS) / share.min(initial=1.0))) + CAP_MARGIN
         log_m = edetector.advance(state.log_m, judgement.log_l, cap=cap)
         trail = follow(state.trail, judgement.excess, lumisection=summary.key.lumisection)
-        back = returned(trail)
+        # While hardware and emulation disagree the third question is not asked: what a broken model says of its scores
+        # is no evidence on the detector, and must not be left over as such once the model is mended.
+        back = returned(trail) | self._is_broken(state)
         return replace(
             state,
             page=page.id,

@@ -90,9 +90,11 @@ class TapeSource:
 
     def health(self) -> Health:
         """See Source.health; the detail tells of an incomplete end."""
-        detail = f"the last {self.torn} bytes of {self._path} are no whole frame" if self.torn else ""
+        there = self._path.exists()
+        torn = f"the last {self.torn} bytes of {self._path} are no whole frame" if self.torn else ""
+        detail = torn if there else f"{self._path} was deleted: put the tape back and start anew"
         lag = {p: len(self._index.tracks[p].offsets) - self._upcoming(p) for p in self._next}
-        return Health(reachable=not self._file.closed, last_fetch_age=0.0, lag=lag, detail=detail)
+        return Health(reachable=there and not self._file.closed, last_fetch_age=0.0, lag=lag, detail=detail)
 
     def close(self) -> None:
         """See Source.close."""

@@ -165,12 +165,14 @@ def test_the_module_is_the_command():
         ("model import {here}/none.onnx --label x --out {here}/cards", "none.onnx is not a file"),
         ("capsule replay {here}/none.json --models {models}", "none.json: No such file or directory"),
         ("capsule replay {here}/text.parquet --models {models}", "text.parquet"),
+        ("capsule replay {here}/deep.json --models {models}", "deep.json"),
     ],
 )
 def test_a_wrong_call_ends_with_two_and_one_clear_line(
     call: str, said: str, run: Run, fills: list[Path], tmp_path: Path
 ):
     (tmp_path / "text.parquet").write_text("no columns here")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
     places = {"here": tmp_path, "fill": fills[0], "models": MODELS}
     status, out, spoken = run(*call.format(**places).split())
     assert status == 2

@@ -153,21 +153,32 @@ def test_with_the_luminometer_silent_a_broken_detector_is_still_found():
     assert ONSET <= alarms(dead)[0] <= ONSET + 10
 
 
+def compared(row: Summary, *, mismatched: int) -> Summary:
+    tally = row.counts["tally"].copy()
+    tally[3:5] = row.events, mismatched
+    return replace(row, counts={**row.counts, "tally": tally})
+
+
 def test_mismatches_are_agreement_and_not_drift():
     rows = run("quiet", seed=3, lumisections=140)[:3]
-
-    def disagreeing(row: Summary) -> Summary:
-        tally = row.counts["tally"].copy()
-        tally[3:5] = row.events, 5
-        return replace(row, counts={**row.counts, "tally": tally}, not_comparable={"unknown digest": 7})
-
-    _, found = judged(map(disagreeing, rows))
+    _, found = judged(replace(compared(row, mismatched=5), not_comparable={"unknown digest": 7}) for row in rows)
     agreement = found[-1].agreement
     assert (agreement.compared, agreement.mismatched) == (1000, 5)
     assert agreement.ratio > 1
     assert agreement.since == Lumisection(rows[0].key.lumisection.run, 1)
     assert dict(agreement.not_comparable) == {"unknown digest": 7}
     assert found[-1].alarm < 1
+
+
+def test_what_a_broken_model_says_of_its_scores_is_not_left_over_as_drift():
+    """While hardware and emulation differ nothing is gathered against the detector, nor when they agree again."""
+    broken = [compared(row, mismatched=row.events) for row in run("unit-slip")[60:75]]
+    mended = [compared(row, mismatched=0) for row in run("quiet")[:10]]
+    _, found = judged((*broken, *mended))
+    assert all(each.agreement.ratio >= 1 for each in found[:15])
+    assert found[-1].agreement.ratio < 1
+    assert max(each.alarm for each in found) < 0.5
+    assert all(not each.shifts for each in found[:15])
 
 
 def test_the_accept_rate_stands_beside_its_expectation():

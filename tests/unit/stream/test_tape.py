@@ -185,3 +185,14 @@ def test_a_reader_follows_a_writer_frame_by_frame(path):
     assert source.torn == len(half)
     source.close()
     sink.close()
+
+
+def test_a_deleted_tape_is_no_supply(tmp_path: Path):
+    path = tmp_path / "day.tape"
+    TapeSink(path, {"t": 1}).close()
+    source = TapeSource(path)
+    assert source.health().reachable
+    path.unlink()
+    assert not source.health().reachable
+    assert "was deleted" in source.health().detail
+    source.close()
