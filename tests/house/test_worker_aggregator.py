@@ -13,6 +13,7 @@ import pytest
 import emulator
 from emulator.detector import MODELS, SCENARIOS, play
 from emulator.detector.run import End
+from monitor.app.shelf import CardShelf
 from monitor.decide.action import Action
 from monitor.drift.battery import Battery
 from monitor.drift.budget import Budget
@@ -28,7 +29,6 @@ from monitor.watch.aggregator import Aggregator
 from monitor.watch.closed import PartitionClosed
 from monitor.watch.judged import Judged
 from monitor.watch.worker import Worker
-from tests.house.shelves import Cards
 
 STREAM, TOPIC, PARTITIONS = "anomaly", "trigger", (0, 1, 2)
 LUMISECTIONS, ONSET, EVENTS = 20, 14, 240
@@ -36,9 +36,9 @@ Contents = list[Batch | EndOfLumisection]
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Iterator[Cards]:
+def shelf() -> Iterator[CardShelf]:
     models = [emulator.load(path, engine="gemm") for path in sorted(Path(MODELS).iterdir())]
-    yield Cards(models)
+    yield CardShelf(models)
     for model in models:
         model.close()
 
@@ -114,7 +114,7 @@ def on_the_wire(contents: Contents, partition: int) -> list[Received]:
 BATTERY = Battery(Budget(lumisection_seconds=CMS.lumisection_seconds))
 
 
-def aggregator(shelf: Cards) -> Aggregator:
+def aggregator(shelf: CardShelf) -> Aggregator:
     return Aggregator(
         partitions={STREAM: PARTITIONS}, shelf=shelf, book=Book({}), battery=BATTERY, site=CMS, learn_lumisections=10
     )
@@ -127,7 +127,7 @@ def told(judged: Sequence[Judged], actions: Sequence[Action]) -> str:
     return "\n".join(json.dumps(each, sort_keys=True) for each in (*verdicts, *said))
 
 
-def solo(shelf: Cards, run: dict[int, Contents]) -> str:
+def solo(shelf: CardShelf, run: dict[int, Contents]) -> str:
     """One process that reads all partitions, lumisection by lumisection."""
     worker, bench = Worker(streams={STREAM: TOPIC}, shelf=shelf), aggregator(shelf)
     judged: list[Judged] = []
@@ -140,7 +140,7 @@ def solo(shelf: Cards, run: dict[int, Contents]) -> str:
     return told(judged, actions)
 
 
-def halves(shelf: Cards, run: dict[int, Contents], *, seed: int, size: int) -> str:
+def halves(shelf: CardShelf, run: dict[int, Contents], *, seed: int, size: int) -> str:
     """A worker process per partition, their summaries as bytes in any order, and an aggregator that is restarted."""
     chance = random.Random(seed)
     letters: dict[int, list[bytes]] = {}
@@ -169,11 +169,11 @@ def halves(shelf: Cards, run: dict[int, Contents], *, seed: int, size: int) -> s
 
 
 @pytest.mark.parametrize(("seed", "size"), [(1, 1000), (2, 37), (3, 7)])
-def test_two_halves_say_what_one_whole_says(shelf: Cards, run: dict[int, Contents], seed: int, size: int) -> None:
+def test_two_halves_say_what_one_whole_says(shelf: CardShelf, run: dict[int, Contents], seed: int, size: int) -> None:
     assert halves(shelf, run, seed=seed, size=size) == solo(shelf, run)
 
 
-def test_the_fault_is_found_and_named(shelf: Cards, run: dict[int, Contents]) -> None:
+def test_the_fault_is_found_and_named(shelf: CardShelf, run: dict[int, Contents]) -> None:
     verdicts = [json.loads(line) for line in solo(shelf, run).splitlines()[:LUMISECTIONS]]
     levels = {verdict["ls"]: (verdict["level"], verdict["blame"]) for verdict, _ in verdicts}
     stale = any("identity" in each for each in levels.values())

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
 from emulator.detector import L1_LAYOUT, Block, End
+from monitor.app.simulate import batch
 from monitor.observe.summariser import Summariser
 from monitor.observe.summary import Summary, SummaryKey
-from monitor.trigger.batch import Batch
-from monitor.trigger.header import Epoch, Header
+from monitor.trigger.header import Epoch
 from monitor.trigger.lumisection import Lumisection
 
 STREAM = "scout"
@@ -22,7 +20,7 @@ def summaries(blocks: Iterable[Block | End]) -> Iterator[Summary]:
     whole: Summary | None = None
     for block in blocks:
         if isinstance(block, Block):
-            part = SUMMARISER.summarise(key_of(block), batch_of(block))
+            part = SUMMARISER.summarise(key_of(block), batch(block, stream=STREAM))
             whole = part if whole is None or whole.key != part.key else whole + part
         elif whole is not None:
             yield whole
@@ -32,22 +30,3 @@ def summaries(blocks: Iterable[Block | End]) -> Iterator[Summary]:
 def key_of(block: Block) -> SummaryKey:
     epoch = Epoch(block.label, block.digest or "", block.menu, block.firmware, block.prescale_column)
     return SummaryKey(STREAM, Lumisection(block.run, block.ls), epoch)
-
-
-def batch_of(block: Block) -> Batch:
-    n = len(block)
-    header = Header(
-        STREAM, block.label, block.menu, block.firmware, block.prescale_column, block.producer, block.sequence
-    )
-    return Batch(
-        header=header,
-        run=np.full(n, block.run, np.uint32),
-        ls=np.full(n, block.ls, np.uint32),
-        orbit=block.orbit,
-        event=block.event,
-        bx=block.bx,
-        pileup=block.pileup,
-        inputs=block.inputs,
-        score=block.score,
-        accept=block.accept,
-    )
