@@ -65,7 +65,7 @@ format: $(VENV)/dev ## Rewrite the code in the house style
 .PHONY: lock
 lock: $(VENV)/made ## Resolve the pinned dependencies anew
 	$(BIN)/pip install --quiet uv
-	LOCK="$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header"
+	LOCK="$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-strip-extras"
 	$$LOCK --group dev --extra models -o deploy/lock/dev.txt
 	$$LOCK --group build -c deploy/lock/dev.txt -o deploy/lock/run.txt
 
