@@ -16,7 +16,7 @@ import numpy as np
 from emulator.card import Card, Certificate, digest_of, raw_bounds
 from emulator.card_files import LABEL, Contents, Golden, read, write
 from emulator.directed import corners, directed_inputs, random_inputs
-from emulator.engines.csim import CsimEngine, compiler, needed_sources
+from emulator.engines.csim import CsimEngine, csim_compiler, needed_sources
 from emulator.engines.csim_sources import write_sources
 from emulator.engines.gemm import GemmEngine
 from emulator.formats import Raw
@@ -193,7 +193,7 @@ def _check_layout(layout: Layout | None, csim: CsimEngine) -> None:
 
 
 def _certificate(graph: Any, comparison: Comparison, *, exact: bool, version: str) -> Certificate:
-    config, tool = graph.config, compiler()
+    config, tool = graph.config, csim_compiler()
     return Certificate(
         reference=f"hls4ml {version} csim",
         backend=str(config.config.get("Backend", "Vivado")),

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from emulator.card import BrokenCard, Card, raw_bounds
 from emulator.card_files import Contents, read
+from emulator.engines.compiler import NotCompiled
 from emulator.engines.csim import CsimEngine
 from emulator.engines.gemm import GemmEngine
-from emulator.graph import NotExact
+from emulator.engines.native.engine import NativeEngine
+from emulator.graph import NotExact, Program
 
 EngineName = Literal["auto", "native", "gemm", "csim", "abi"]
 _LOG = logging.getLogger(__name__)
-_PLANNED = ("native", "abi")
+_PLANNED = ("abi",)
+_ENGINES = "'native', 'gemm', 'csim' or 'auto'"
 # What an engine may say about a program that was written by somebody who wanted to break it.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -32,7 +35,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """`gemm` or `csim`."""
+        """`native`, `gemm` or `csim`."""
         ...
 
     def score(self, raw: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -94,7 +97,7 @@ class Model:
         self.close()
 
 
-def load(path: str | Path, engine: EngineName = "auto") -> Model:
+def load(path: str | Path, engine: EngineName = "auto", *, threads: int = 1) -> Model:
     """Load the card in a directory, check its digest and its golden vectors, and return the model.
 
     Parameters
@@ -103,7 +106,10 @@ def load(path: str | Path, engine: EngineName = "auto") -> Model:
         A directory that `import_hls4ml` wrote. A card that csim answers for holds C++ that is compiled and run here:
         load only cards that you would run as a program.
     engine
-        "auto" takes gemm where the card has an exact integer program, else csim and says so in the log.
+        "auto" takes native where the card has an exact integer program, gemm where no C++ compiler is there to make it,
+        and csim where there is no such program; it says so in the log.
+    threads
+        How many threads of the native engine share the events of one call; the other engines use one.
 
     Raises
     ------
@@ -112,10 +118,10 @@ def load(path: str | Path, engine: EngineName = "auto") -> Model:
     EngineUnavailable
         The named engine cannot answer for this card.
     NotCompiled
-        csim is needed and the C++ could not be compiled here.
+        native was asked for, or csim is needed, and the C++ could not be compiled here.
     """
     contents = read(Path(path))
-    model = Model(contents.card, _engine(contents, engine))
+    model = Model(contents.card, _engine(contents, engine, threads))
     try:
         _check_golden(model, contents)
     except BaseException:
@@ -124,23 +130,35 @@ def load(path: str | Path, engine: EngineName = "auto") -> Model:
     return model
 
 
-def _engine(contents: Contents, name: EngineName) -> Engine:
+def _engine(contents: Contents, name: EngineName, threads: int) -> Engine:
     card = contents.card
     if name in _PLANNED:
-        raise EngineUnavailable(f"engine {name!r} is not available in this version: use 'gemm', 'csim' or 'auto'")
-    if name not in {"auto", "gemm", "csim"}:
-        raise EngineUnavailable(f"there is no engine {name!r}: use 'gemm', 'csim' or 'auto'")
+        raise EngineUnavailable(f"engine {name!r} is not available in this version: use {_ENGINES}")
+    if name not in {"auto", "native", "gemm", "csim"}:
+        raise EngineUnavailable(f"there is no engine {name!r}: use {_ENGINES}")
     if name == "csim":
         return CsimEngine(contents.sources)
     if contents.program is None:
-        if name == "gemm":
+        if name != "auto":
             raise EngineUnavailable(f"{card.label!r} has no exact integer program ({card.falls_to}): use 'csim'")
         _LOG.warning("%s falls to csim: %s", card.label, card.falls_to)
         return CsimEngine(contents.sources)
     try:
-        return GemmEngine(contents.program)
+        return _exact(card.label, contents.program, name, threads)
     except (NotExact, *_NONSENSE) as error:
         raise BrokenCard(f"{card.path / 'program'} cannot be run: {error}: import the model again") from error
+
+
+def _exact(label: str, program: Program, name: EngineName, threads: int) -> Engine:
+    if name == "gemm":
+        return GemmEngine(program)
+    try:
+        return NativeEngine(program, threads=threads)
+    except NotCompiled as error:
+        if name == "native":
+            raise
+        _LOG.warning("%s runs on gemm, some ten times slower than native: %s", label, error)
+        return GemmEngine(program)
 
 
 def _check_golden(model: Model, contents: Contents) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.engines.bounds import Bounds
 from emulator.engines.gemm_activations import (
     plan_curve,
     plan_hard,
@@ -80,11 +81,9 @@ class GemmEngine:
             self._runs.append((layer, run))
         self._block = max(1, min(BLOCK, _ELEMENTS // max(_elements(layer) for layer in program.layers)))
         self._carrier = carrier(*(signals[tensor.name].reach for tensor in program.inputs))
-        formats = [(tensor.format.low, tensor.format.high, tensor.size) for tensor in program.inputs]
-        self._low = np.concatenate([np.full(size, low) for low, _, size in formats])
-        self._high = np.concatenate([np.full(size, high) for _, high, size in formats])
+        self._bounds = Bounds.of(program.inputs)
         # What every input can hold: one look at the whole block is eight times cheaper than one at every input.
-        self._everywhere = int(self._low.max()), int(self._high.min())
+        self._everywhere = int(self._bounds.low.max()), int(self._bounds.high.min())
 
     def score(self, raw: NDArray[np.integer[Any]]) -> Raw:
         """Return the raw outputs, int64 (n, outputs), of raw inputs, any integers (n, inputs).
@@ -94,7 +93,7 @@ class GemmEngine:
         ValueError
             Wrong shape, or an input that its format cannot hold (first offender named).
         """
-        self._check_shape(raw)
+        self._bounds.check_shape(raw)
         result = np.empty((len(raw), self._program.n_outputs), dtype=np.int64)
         for rows, tensors in self._blocks(raw):
             column = 0
@@ -106,7 +105,7 @@ class GemmEngine:
 
     def trace(self, raw: NDArray[np.integer[Any]]) -> list[tuple[str, Raw]]:
         """Return every layer's raw output (n, …shape), in the order in which they run; raises as `score`."""
-        self._check_shape(raw)
+        self._bounds.check_shape(raw)
         layers = self._program.layers
         results = [np.empty((len(raw), layer.output.size), dtype=np.int64) for layer in layers]
         for rows, tensors in self._blocks(raw):
@@ -135,26 +134,11 @@ class GemmEngine:
             column += tensor.size
         return tensors
 
-    def _check_shape(self, raw: Integers) -> None:
-        if raw.ndim != 2 or raw.shape[1] != self._program.n_inputs or not np.issubdtype(raw.dtype, np.integer):
-            raise ValueError(
-                f"raw inputs are {raw.dtype} {raw.shape}, the model takes integers (n, {self._program.n_inputs})"
-            )
-
     def _checked(self, block: Integers, start: int) -> Integers:
         """Return the block as its carrier; `start` is the number of its first event."""
         if not (self._everywhere[0] <= block.min() and block.max() <= self._everywhere[1]):
-            self._refuse_misfit(block, start)
+            self._bounds.check(block, first=start)
         return block.astype(self._carrier, copy=False)
-
-    def _refuse_misfit(self, block: Integers, start: int) -> None:
-        """Raise for the first value that its own input's format cannot hold."""
-        if (block.min(axis=0) < self._low).any() or (block.max(axis=0) > self._high).any():
-            event, column = (int(i) for i in np.argwhere((block < self._low) | (block > self._high))[0])
-            raise ValueError(
-                f"event {start + event}, input {column} is {int(block[event, column])}, its format holds "
-                f"{int(self._low[column])} to {int(self._high[column])}: wrong column order, model or units?"
-            )
 
 
 def planned(layer: Layer, sources: list[tuple[Tensor, Signal]]) -> tuple[Run, Signal]:  # noqa: C901, PLR0911, PLR0912 - one line a kind

@@ -79,9 +79,9 @@ def _keeping_all_bits(layer: Dense, source: Signal, bias: Raw, left: int) -> tup
     if accumulator.overflow is not Overflow.WRAP and not sums.fits(accumulator):
         return _saturating(layer, bias, lambda product: product << left)
     # The bits that every sum has as zeros need not be carried.
-    spare = _trailing_zeros(bias, left)
+    spare = trailing_zeros(bias, left)
     weights = layer.weights << (left - spare)
-    linear = _linear(weights, bias >> spare, reach=_reach(products, bias) >> spare)
+    linear = _linear(weights, bias >> spare, reach=reach_of(products, bias) >> spare)
     if sums.fits(accumulator):
         return linear, Signal(low >> spare, high >> spare, accumulator.fraction - spare)
     return _wrapping(linear, accumulator, spare=spare, sums=sums)
@@ -170,11 +170,13 @@ def _saturating(layer: Dense, bias: Raw, kept: Step) -> tuple[Sum, Signal]:
     return total, Signal.of(accumulator)
 
 
-def _reach(products: Products, bias: Raw) -> int:
+def reach_of(products: Products, bias: Raw) -> int:
+    """Return a bound of the magnitude of every partial sum, in any order, bias included."""
     largest = np.maximum(-products.low, products.high).sum(axis=0) + abs(bias.astype(object))
     return int(largest.max())
 
 
-def _trailing_zeros(values: Raw, most: int) -> int:
+def trailing_zeros(values: Raw, most: int) -> int:
+    """Return how many low bits are zero in all of `values`, at most `most`."""
     together = int(np.bitwise_or.reduce(values)) if values.size else 0
     return most if together == 0 else min(most, (together & -together).bit_length() - 1)

@@ -15,12 +15,7 @@ Join = Callable[[Integers, Integers], Integers]
 
 def plan_merge(layer: Merge, left: Signal, right: Signal) -> tuple[Join, Signal]:
     """Plan a merge element by element; the shorter source repeats."""
-    up, other_up = aligned(left, right)
-    a, b = checked(left.shifted(up), layer.name), checked(right.shifted(other_up), layer.name)
-    if layer.operation == "multiply":
-        up = other_up = 0
-        a, b = left, right
-    whole = checked(_range(layer.operation, a, b), layer.name)
+    up, other_up, whole = joined_range(layer, left, right)
     finish, result = planned_cast(whole, layer.output.format, layer.name)
     size, join = layer.output.size, _JOINS[layer.operation]
 
@@ -28,6 +23,16 @@ def plan_merge(layer: Merge, left: Signal, right: Signal) -> tuple[Join, Signal]
         return finish(join(_repeated(first, size) << up, _repeated(second, size) << other_up))
 
     return merged, result
+
+
+def joined_range(layer: Merge, left: Signal, right: Signal) -> tuple[int, int, Signal]:
+    """Return by how many bits to shift both sources left, and what is then known of them joined, before the cast."""
+    up, other_up = aligned(left, right)
+    a, b = checked(left.shifted(up), layer.name), checked(right.shifted(other_up), layer.name)
+    if layer.operation == "multiply":
+        up = other_up = 0
+        a, b = left, right
+    return up, other_up, checked(_range(layer.operation, a, b), layer.name)
 
 
 _JOINS: dict[str, Join] = {

@@ -63,7 +63,7 @@ class ModelsSection(Section):
     """The registry of cards, and the engine that reruns them."""
 
     path: Path = Path("models")
-    engine: Literal["auto", "gemm", "csim"] = "auto"
+    engine: Literal["auto", "native", "gemm", "csim"] = "auto"
 
 
 class ReferenceSection(Section):

@@ -14,8 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from emulator.directed import directed_inputs
-from emulator.engines.csim import CsimEngine, NotCompiled, compiled
+from emulator.engines.compiler import NotCompiled
+from emulator.engines.csim import CsimEngine, compiled
 from emulator.engines.gemm import GemmEngine
+from emulator.engines.native.engine import NativeEngine
 from emulator.formats import Raw
 from emulator.graph import Program
 
@@ -140,7 +142,7 @@ def csim_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def compared(csim_cache: Path) -> Callable[..., Compared]:
-    """Import a graph, compile it with hls4ml's C++ and compare every score and every layer of both."""
+    """Import a graph, compile it with hls4ml's C++ and compare every score and every layer of both exact engines."""
     from emulator.engines.csim_sources import write_sources  # noqa: PLC0415 - needs hls4ml, which may be absent
     from emulator.importers.hls4ml import import_graph  # noqa: PLC0415 - as above
 
@@ -151,14 +153,20 @@ def compared(csim_cache: Path) -> Callable[..., Compared]:
         if inputs is not None:
             raw = np.concatenate([raw, inputs])
         with _csim(write_sources(graph), csim_cache) as csim:
-            ours, theirs = engine.score(raw), csim.score(raw)
-            layers, reference = dict(engine.trace(raw)), dict(csim.trace(raw))
-        wrong = {name: int((layers[name] != values).sum()) for name, values in reference.items() if name in layers}
+            theirs, reference = csim.score(raw), dict(csim.trace(raw))
+        exact = (engine, NativeEngine(program, cache=csim_cache))
+        mismatches = [int((each.score(raw) != theirs).any(axis=1).sum()) for each in exact]
+        wrong = {
+            f"{each.name}: {name}": int((values != reference[name]).sum())
+            for each in exact
+            for name, values in each.trace(raw)
+            if name in reference
+        }
         return Compared(
             events=len(raw),
-            mismatches=int((ours != theirs).any(axis=1).sum()),
+            mismatches=sum(mismatches),
             wrong_layers={name: count for name, count in wrong.items() if count},
-            traced=set(wrong),
+            traced={name for name, _ in engine.trace(raw[:1]) if name in reference},
             distinct=len(np.unique(theirs)),
         )
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emulator.engines.csim import CsimEngine, NotCompiled, compiled, compiler, needed_sources, unpack_sources
+from emulator.engines.compiler import NotCompiled, installed, unpack_sources
+from emulator.engines.csim import CsimEngine, compiled, needed_sources
 from emulator.engines.csim_sources import Unwritable, write_sources
 
 pytestmark = pytest.mark.csim
@@ -155,13 +156,13 @@ def test_code_that_does_not_compile_names_its_first_error_and_leaves_nothing(tmp
 
 
 def test_without_a_compiler_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    compiler.cache_clear()
+    installed.cache_clear()
     monkeypatch.setenv("CXX", "no-such-compiler")
     try:
         with pytest.raises(NotCompiled, match=r"'no-such-compiler' is not installed: install g\+\+"):
             compiled({"bridge.cpp": b""}, cache=tmp_path)
     finally:
-        compiler.cache_clear()
+        installed.cache_clear()
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_set(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_one_label_may_name_several_models_and_that_is_told(site: Path) -> None:
 
 def test_a_loaded_model_scores_and_traces(site: Path) -> None:
     with emulator.Registry(site).load(digest(4)) as model:
-        assert model.engine == "gemm"
+        assert model.engine in {"native", "gemm"}  # as there is a compiler here
         assert model.card.label == "v1"
         raw = np.array([[2, 1], [-128, 127]], np.int16)
         assert model.score(raw).tolist() == [[9], [-385]]
@@ -142,14 +142,13 @@ def test_a_program_whose_arrays_do_not_fit_together_is_a_broken_card(tmp_path: P
         emulator.load(tmp_path / "v1")
 
 
-@pytest.mark.parametrize("engine", ["native", "abi"])
-def test_engines_of_later_versions_are_refused_by_name(site: Path, engine: str) -> None:
-    with pytest.raises(emulator.EngineUnavailable, match=f"'{engine}' is not available in this version"):
-        emulator.load(site / "v1", engine)  # type: ignore[arg-type]
+def test_an_engine_of_a_later_version_is_refused_by_name(site: Path) -> None:
+    with pytest.raises(emulator.EngineUnavailable, match="'abi' is not available in this version"):
+        emulator.load(site / "v1", "abi")
 
 
 def test_an_unknown_engine_is_refused(site: Path) -> None:
-    with pytest.raises(emulator.EngineUnavailable, match="no engine 'gpu': use 'gemm', 'csim' or 'auto'"):
+    with pytest.raises(emulator.EngineUnavailable, match="no engine 'gpu': use 'native', 'gemm', 'csim' or 'auto'"):
         emulator.load(site / "v1", "gpu")  # type: ignore[arg-type]
 
 
