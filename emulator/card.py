@@ -37,7 +37,7 @@ class Certificate:
     compiler
         Version and flags of the compiler that built the reference.
     engine
-        The engine that was compared with the reference; "csim" where the reference itself answers.
+        The engines that were compared with the reference ("gemm, native"); "csim" where the reference itself answers.
     random, directed
         Numbers of inputs that were compared. Directed inputs drive accumulators, roundings and saturations to their
         edges; random ones alone do not prove exactness.

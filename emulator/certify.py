@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ import numpy as np
 from emulator.card import Card, Certificate, digest_of, raw_bounds
 from emulator.card_files import LABEL, Contents, Golden, read, write
 from emulator.directed import corners, directed_inputs, random_inputs
+from emulator.engines.compiler import NotCompiled
 from emulator.engines.csim import CsimEngine, csim_compiler, needed_sources
 from emulator.engines.csim_sources import write_sources
 from emulator.engines.gemm import GemmEngine
+from emulator.engines.native.engine import NativeEngine
 from emulator.formats import Raw
 from emulator.graph import NotExact, Program
 from emulator.layout import Layout
@@ -37,12 +39,16 @@ class NotCertified(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two engines on the same inputs: how many events of each kind, how many scores differ, and the first that does."""
+    """Engines and their reference on the same inputs: how many events of each kind, how many differ, the first of them.
+
+    `engines` names what was compared with the reference: gemm, and native where it could be built.
+    """
 
     random: int
     directed: int
     mismatches: int
     first: str | None = None
+    engines: tuple[str, ...] = ()
 
 
 def import_hls4ml(
@@ -100,7 +106,8 @@ def import_hls4ml(
         if program is not None:
             comparison = compare(program, csim, events=events)
             if comparison.mismatches:
-                reason = f"gemm differs from csim on {comparison.mismatches} inputs; {comparison.first}"
+                exact_names = " or ".join(comparison.engines)
+                reason = f"{exact_names} differs from csim on {comparison.mismatches} inputs; {comparison.first}"
                 program, comparison = None, Comparison(random=0, directed=0, mismatches=0)
         if program is None:
             if exact:
@@ -139,29 +146,42 @@ def verify(path: str | Path, *, events: int = EVENTS, seed: int = SEED) -> Compa
 
 
 def compare(program: Program, reference: Engine, *, events: int = EVENTS, seed: int = SEED) -> Comparison:
-    """Run the integer program and the reference on `events` random inputs and on directed ones."""
+    """Run the integer program by every exact engine, and the reference, on `events` random inputs and directed ones."""
     low, high = raw_bounds(program.inputs)
-    engine = GemmEngine(program)
+    engines = exact_engines(program)
     rng = np.random.default_rng(seed)
-    directed = directed_inputs(program, engine, low=low, high=high, rng=rng)
-    mismatches, first = _differences(engine, reference, directed)
+    directed = directed_inputs(program, engines[0], low=low, high=high, rng=rng)
+    mismatches, first = _differences(engines, reference, directed)
     done = 0
     while done < events:
         block = random_inputs(low, high, events=min(_BLOCK, events - done), rng=rng)
-        wrong, example = _differences(engine, reference, block)
+        wrong, example = _differences(engines, reference, block)
         mismatches, first, done = mismatches + wrong, first or example, done + len(block)
-    return Comparison(random=done, directed=len(directed), mismatches=mismatches, first=first)
+    names = tuple(engine.name for engine in engines)
+    return Comparison(random=done, directed=len(directed), mismatches=mismatches, first=first, engines=names)
 
 
-def _differences(engine: Engine, reference: Engine, raw: Raw) -> tuple[int, str | None]:
-    ours, theirs = engine.score(raw), reference.score(raw)
-    wrong = np.flatnonzero((ours != theirs).any(axis=1))
+def exact_engines(program: Program) -> tuple[Engine, ...]:
+    """Return gemm, and native where there is a compiler for it. Raises `NotExact`."""
+    gemm = GemmEngine(program)
+    try:
+        return gemm, NativeEngine(program)
+    except NotCompiled as error:
+        _LOG.warning("only gemm is compared, native cannot be built here: %s", error)
+        return (gemm,)
+
+
+def _differences(engines: Sequence[Engine], reference: Engine, raw: Raw) -> tuple[int, str | None]:
+    """Return on how many rows any engine differs from the reference, and the first such row in words."""
+    theirs = reference.score(raw)
+    scores = [engine.score(raw) for engine in engines]
+    wrong = np.flatnonzero(np.any([(ours != theirs).any(axis=1) for ours in scores], axis=0))
     if not len(wrong):
         return 0, None
     row = int(wrong[0])
+    said = [f"{engine.name} gives {ours[row].tolist()}" for engine, ours in zip(engines, scores, strict=True)]
     return len(wrong), (
-        f"first for inputs {raw[row].tolist()}: {engine.name} gives {ours[row].tolist()}, {reference.name} gives "
-        f"{theirs[row].tolist()}"
+        f"first for inputs {raw[row].tolist()}: {', '.join(said)}, {reference.name} gives {theirs[row].tolist()}"
     )
 
 
@@ -199,7 +219,7 @@ def _certificate(graph: Any, comparison: Comparison, *, exact: bool, version: st
         backend=str(config.config.get("Backend", "Vivado")),
         configuration=_plain({"IOType": config.config.get("IOType"), **config.config.get("HLSConfig", {})}),
         compiler=" ".join([tool.version, *tool.flags]),
-        engine="gemm" if exact else "csim",
+        engine=", ".join(comparison.engines) if exact else "csim",
         random=comparison.random,
         directed=comparison.directed,
         mismatches=comparison.mismatches,

@@ -106,7 +106,7 @@ def certified(source: Path, conversion: dict[str, Any], out: Path, capsys: pytes
     )
     proof, took = card.certificate, f"{time.monotonic() - start:.0f} s"
     told(capsys, out.name, proof.engine, proof.random, proof.directed, proof.mismatches, took)
-    assert (proof.engine, proof.random, proof.mismatches) == ("gemm", EVENTS, 0)
+    assert (proof.engine, proof.random, proof.mismatches) == ("gemm, native", EVENTS, 0)
     assert proof.directed > 100
 
 
@@ -135,5 +135,5 @@ def test_a_committed_card_is_exact(path: Path, capsys: pytest.CaptureFixture[str
     start = time.monotonic()
     found = emulator.verify(path.parent, events=EVENTS)
     took = f"{time.monotonic() - start:.0f} s"
-    told(capsys, path.parent.name, "gemm", found.random, found.directed, found.mismatches, took)
+    told(capsys, path.parent.name, ", ".join(found.engines), found.random, found.directed, found.mismatches, took)
     assert (found.random, found.mismatches) == (EVENTS, 0)

@@ -76,7 +76,7 @@ def test_a_network_becomes_a_certified_card_that_runs_without_hls4ml(tmp_path: P
     file = keras(tmp_path)
     card = emulator.import_hls4ml(file, label="net_v1", out=tmp_path, threshold=3, layout=LAYOUT, events=2000)
     proof = card.certificate
-    assert (proof.engine, proof.random, proof.mismatches) == ("gemm", 2000, 0)
+    assert (proof.engine, proof.random, proof.mismatches) == ("gemm, native", 2000, 0)
     assert proof.directed > 100
     assert proof.reference.startswith("hls4ml 1.")
     assert "g++" in proof.compiler
@@ -140,12 +140,12 @@ def test_a_wrong_integer_program_is_caught_and_falls_to_csim_aloud(
 
     monkeypatch.setattr(importer, "import_graph", wrong)
     file = keras(tmp_path)
-    with pytest.raises(emulator.NotCertified, match=r"gemm differs from csim on .* inputs; first for inputs"):
+    with pytest.raises(emulator.NotCertified, match=r"gemm or native differs from csim on .* inputs; first for inputs"):
         emulator.import_hls4ml(file, label="net", out=tmp_path, events=1000, exact=True)
     with caplog.at_level(logging.WARNING):
         card = emulator.import_hls4ml(file, label="net", out=tmp_path, events=1000)
     assert card.certificate.engine == "csim"
-    assert "net falls to csim: gemm differs from csim" in caplog.text
+    assert "net falls to csim: gemm or native differs from csim" in caplog.text
 
 
 @pytest.mark.csim
