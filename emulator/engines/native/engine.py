@@ -16,7 +16,7 @@ from emulator.engines import compiler
 from emulator.engines.bounds import Bounds
 from emulator.engines.compiler import Compiler, cache_directory
 from emulator.engines.gemm import GemmEngine
-from emulator.engines.native.source import HEADERS, RAW_TYPES, write_source
+from emulator.engines.native.source import RAW_TYPES, write_sources
 from emulator.engines.native.unit import Target
 from emulator.formats import Integers, Raw
 from emulator.graph import Program
@@ -137,9 +137,7 @@ def _compiler(march: str) -> tuple[Compiler, Mapping[str, str]]:
 
 def _built(program: Program, march: str, cache: Path | None) -> Path:
     tool, macros = _compiler(march)
-    here = Path(__file__).parent
-    sources = {header: (here / header).read_bytes() for header in HEADERS}
-    sources["network.cpp"] = write_source(program, target_of(macros)).encode()
+    sources = write_sources(program, target_of(macros))
     where = cache_directory("native") if cache is None else cache
     return compiler.compiled(sources, unit="network.cpp", tool=tool, cache=where, machine=macros)
 

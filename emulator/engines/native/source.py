@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from emulator.engines.gemm import planned
 from emulator.engines.gemm_signal import Signal
 from emulator.engines.native.dense import emit_dense
@@ -49,8 +51,8 @@ _CACHE = 192 * 1024
 _EVENTS = (64, 32)
 
 
-def write_source(program: Program, target: Target) -> str:
-    """Return the C++ of a program; it includes `HEADERS`.
+def write_sources(program: Program, target: Target) -> dict[str, bytes]:
+    """Return the C++ of a program: path -> content, with `network.cpp` as its only translation unit.
 
     It exports, for each T of `RAW_TYPES`, `int64_t trigwatch_score_T(const T *raw, int64_t events, int64_t *scores)`
     and `trigwatch_trace_T` alike. They return -1, or the first event of a block with a value that its format does not
@@ -70,7 +72,9 @@ def write_source(program: Program, target: Target) -> str:
         _, signal = planned(layer, sources)
         unit.tensor(layer.output.name, signal, layer.output.size)
         emit(layer, unit, tensors[layer.sources[0]].format)
-    return _unit(program, unit)
+    here = Path(__file__).parent
+    headers = {header: (here / header).read_bytes() for header in HEADERS}
+    return headers | {"network.cpp": _unit(program, unit).encode()}
 
 
 def emit(layer: Layer, unit: Unit, fmt: Format) -> None:  # noqa: C901, PLR0912 - one line a kind
