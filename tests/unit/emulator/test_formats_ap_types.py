@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emulator.engines.native.engine import NativeEngine
 from emulator.formats import Format, Overflow, Raw, Rounding, cast, quantise
+from emulator.graph import Cast, Program, Tensor
 
 pytestmark = pytest.mark.csim
 
@@ -105,6 +107,25 @@ def test_every_rounding_and_overflow_mode_casts_as_ap_fixed_does(expected: Raw) 
     wrong = np.flatnonzero(mine != theirs)
     assert len(mine) >= 100_000
     assert not [(labels[i], int(mine[i]), int(theirs[i])) for i in wrong[:10]]
+
+
+def test_the_native_engine_casts_as_ap_fixed_does(expected: Raw, tmp_path: Path) -> None:
+    generator, done = np.random.default_rng(1), 0
+    for source, raws in [(s, raws_of(Format.parse(s), generator)) for s in SOURCES]:
+        x = Tensor("x", (1,), Format.parse(source))
+        layers = tuple(
+            Cast(f"c{i}", ("x",), Tensor(f"y{i}", (1,), Format.parse(target)))
+            for i, target in enumerate(targets_of(source))
+        )
+        engine = NativeEngine(Program((x,), layers, tuple(layer.output.name for layer in layers)), cache=tmp_path)
+        mine = engine.score(raws[:, None]).T
+        theirs = expected[done : done + mine.size].reshape(mine.shape)
+        wrong = np.argwhere(mine != theirs)
+        assert not [
+            (source, targets_of(source)[i], int(raws[j]), int(mine[i, j]), int(theirs[i, j])) for i, j in wrong[:5]
+        ]
+        done += mine.size
+    assert done >= 100_000
 
 
 def test_every_double_is_quantised_as_the_constructor_from_double_does(expected: Raw) -> None:
