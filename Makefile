@@ -49,13 +49,22 @@ lint: $(VENV)/dev ## Style, types, the import contract, the repository review
 	$(BIN)/repo-review .
 
 .PHONY: nightly
-nightly: $(VENV)/dev ## The long proofs: a million inputs a model, 1,000 quiet lumisections, every scenario over five seeds
+nightly: $(VENV)/dev ## The long proofs: millions of inputs a model, 504 random graphs, quiet lumisections, every scenario
 	deploy/test-services
 	$(BIN)/pytest tests/nightly --timeout=0 -p no:cacheprovider $(ARGS)
+	RANDOM_GROUPS=63 $(BIN)/pytest tests/golden/test_random_graphs.py --timeout=0 -p no:cacheprovider
+
+$(VENV)/bench: deploy/lock/bench.txt $(VENV)/dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r deploy/lock/bench.txt
+	touch $@
 
 .PHONY: bench
-bench: $(VENV)/dev ## Events per second of the whole daemon and of each stage, as a table
-	for each in tests/bench/bench_*.py; do $(BIN)/python $$each; done
+bench: $(VENV)/bench ## Events per second of the whole daemon and of each stage, as tables
+	for each in tests/bench/bench_*.py; do $(BIN)/python -m tests.bench.$$(basename $$each .py); done
+
+.PHONY: bench-emulator
+bench-emulator: $(VENV)/bench ## Events per second of every engine, beside hls4ml, da4ml, HGQ2, conifer and onnxruntime
+	$(BIN)/python -m tests.bench.bench_emulator
 
 .PHONY: format
 format: $(VENV)/dev ## Rewrite the code in the house style
@@ -68,6 +77,7 @@ lock: $(VENV)/made ## Resolve the pinned dependencies anew
 	LOCK="$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-strip-extras"
 	$$LOCK --group dev --extra models -o deploy/lock/dev.txt
 	$$LOCK --group build -c deploy/lock/dev.txt -o deploy/lock/run.txt
+	$$LOCK --group bench --extra models -c deploy/lock/dev.txt -o deploy/lock/bench.txt
 
 .PHONY: clean
 clean: ## Remove what was installed and built here

@@ -1,6 +1,6 @@
 """How fast a batch is decoded with every check, beside what Arrow alone needs without any.
 
-Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/bench/bench_codec.py
+Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m tests.bench.bench_codec
 """
 
 from __future__ import annotations

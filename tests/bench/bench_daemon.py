@@ -1,6 +1,6 @@
 """How fast the whole daemon is on one core, and how much of that each of its stages takes.
 
-Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/bench/bench_daemon.py
+Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m tests.bench.bench_daemon
 
 The whole daemon runs in a process of its own, from a tape and, where a broker can be started, from Kafka: page,
 courier and database included. The stages are measured one by one on the same records.

@@ -1,6 +1,6 @@
 """False alarms on clean runs, delays on broken ones, and what a judged lumisection costs.
 
-Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/bench/bench_drift.py [seeds] [clean lumisections]
+Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m tests.bench.bench_drift [seeds] [clean lumisections]
 """
 
 from __future__ import annotations

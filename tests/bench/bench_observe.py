@@ -1,6 +1,6 @@
 """How many events a second are summarised, beside the bare histograms; what a summary costs after that.
 
-Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/bench/bench_observe.py
+Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m tests.bench.bench_observe
 """
 
 from __future__ import annotations

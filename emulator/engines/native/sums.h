@@ -108,6 +108,7 @@ inline void block(const Row<typename Step::X> *__restrict x, const uint32_t *__r
     using Sum = typename Step::Sum;
     constexpr int L = Simd<Sum>::lanes, ABREAST = EVENTS >= 2 * L ? 2 : 1;
     static_assert(EVENTS % (ABREAST * L) == 0, "EVENTS fills whole registers");
+    Row<Sum> sums[B];
     for (int e = 0; e < EVENTS; e += ABREAST * L) {
         simd<Sum> sum[B][ABREAST];
         unrolled<B>([&](auto b) {
@@ -134,14 +135,16 @@ inline void block(const Row<typename Step::X> *__restrict x, const uint32_t *__r
         }
         unrolled<B>([&](auto b) {
             unrolled<ABREAST>([&](auto a) {
-                sum[b][a] = extra(sum[b][a], x, reads, b, e + a * L);
-                alignas(64) Sum done[L];
-                std::memcpy(done, &sum[b][a], sizeof done);
-                for (int l = 0; l < L; l++) {
-                    y[b].at[e + a * L + l] = Y(finish(done[l]));
-                }
+                const simd<Sum> whole = extra(sum[b][a], x, reads, b, e + a * L);
+                std::memcpy(sums[b].at + e + a * L, &whole, sizeof whole);
             });
         });
+    }
+    // One long loop, which the compiler vectorises; over a register's few lanes it would go one by one.
+    for (int b = 0; b < B; b++) {
+        for (int e = 0; e < EVENTS; e++) {
+            y[b].at[e] = Y(finish(sums[b].at[e]));
+        }
     }
 }
 

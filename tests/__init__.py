@@ -1,0 +1,1 @@
+"""A package, so that no other distribution's `tests` is imported in its place: conifer brings one."""
