@@ -108,12 +108,13 @@ class Network:
 
 @dataclass(frozen=True)
 class Compared:
-    """Both engines on the same inputs."""
+    """The exact engines and csim on the same inputs; `moving` are the traced layers with more than two values."""
 
     events: int
     mismatches: int
     wrong_layers: dict[str, int]
     traced: set[str]
+    moving: set[str]
     distinct: int
 
 
@@ -167,6 +168,7 @@ def compared(csim_cache: Path) -> Callable[..., Compared]:
             mismatches=sum(mismatches),
             wrong_layers={name: count for name, count in wrong.items() if count},
             traced={name for name, _ in engine.trace(raw[:1]) if name in reference},
+            moving={name for name, values in reference.items() if len(np.unique(values)) > 2},
             distinct=len(np.unique(theirs)),
         )
 
