@@ -1,4 +1,4 @@
-"""A million random inputs and the directed ones, gemm against hls4ml's C++, for every network at hand.
+"""Ten million random inputs and the directed ones, both exact engines against hls4ml's C++, for every network at hand.
 
     pytest -s tests/nightly            # CERTIFY_EVENTS=20000 for a quick look
 
@@ -33,7 +33,7 @@ from tests.networks import (
 NETWORKS = [encoder, encoder_of_16_bits, encoder_of_8_bits, default_encoder, tagger, resource_tagger, images]
 pytestmark = [pytest.mark.csim, pytest.mark.timeout(7200)]
 
-EVENTS = int(os.environ.get("CERTIFY_EVENTS", "1000000"))
+EVENTS = int(os.environ.get("CERTIFY_EVENTS", "10000000"))
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "models"
 PUBLIC = (
     "keras/KERAS_1layer.json",
