@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -354,7 +355,7 @@ def test_a_card_shows_its_certificate(run: Run):
 def test_a_card_is_verified_by_its_golden_vectors(run: Run, tmp_path: Path):
     status, said, _ = run("model", "verify", V1)
     assert status == 0
-    assert "golden vectors agree, engine gemm" in said[0]
+    assert re.search("golden vectors agree, engine (native|gemm)$", said[0])  # as there is a compiler here
     shutil.copytree(V1, tmp_path / "card")
     card = json.loads((tmp_path / "card" / "card.json").read_text())
     (tmp_path / "card" / "card.json").write_text(json.dumps({**card, "threshold": 7}))
