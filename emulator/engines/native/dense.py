@@ -34,7 +34,7 @@ class Sum:
     source
         What is known of the elements that are read.
     finish
-        C++ lambda from the sum to the output.
+        C++ name of the function from the sum to the output.
     """
 
     layer: Dense
@@ -265,12 +265,12 @@ def _modulo(values: Raw, kind: str) -> Raw:
 
 
 def _finish(total: Sum, signal: Signal, *, wrap: Format | None = None) -> str:
-    """Return the lambda from a sum to the output; `wrap` says how a sum that was kept modulo its type is read."""
+    """Return the function from a sum to the output; `wrap` says how a sum that was kept modulo its type is read."""
     casting = Casting.of(signal, total.layer.output.format, total.layer.name)
     # Read in a type that holds the sum, and the numbers that the cast works with.
     kind = wider("int64_t" if signal.reach >= 1 << 31 else "int32_t", casting.kind)
     inside = f"{kind}(sum)" if wrap is None else f"{limit(wrap)}({kind}(sum))"
-    return f"[](auto sum) {{ return {casting.call}({inside}); }}"
+    return total.unit.function("auto sum", f"{casting.call}({inside})")
 
 
 def _within(values: Raw, bits: int) -> bool:

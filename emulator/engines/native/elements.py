@@ -147,7 +147,8 @@ def emit_select(layer: Select, source: Signal, unit: Unit) -> None:
     casting = Casting.of(source.united(Signal(0, 0, source.fraction)), layer.output.format, layer.name)
     places = unit.places(layer.gather, unit.tensors[layer.sources[0]][2])
     call = f"select<{casting.kind}, {layer.output.size}>"
-    unit.say(f"{call}({_in(layer, unit)}, {places}, {_out(layer, unit)}, [](auto v) {{ return {casting.call}(v); }});")
+    finish = unit.function("auto v", f"{casting.call}(v)")
+    unit.say(f"{call}({_in(layer, unit)}, {places}, {_out(layer, unit)}, {finish});")
 
 
 def emit_pool(layer: Pool, source: Signal, fmt: Format, unit: Unit) -> None:
@@ -161,10 +162,8 @@ def emit_pool(layer: Pool, source: Signal, fmt: Format, unit: Unit) -> None:
         widened = Signal.of(fmt).united(Signal(padding, padding, fmt.fraction))
         into = f"{Casting.of(widened, layer.accumulator, layer.name).call}(v)"
         call = f"largest<int64_t, {windows}, {window}, {padding}LL>"
-        unit.say(
-            f"{call}({_in(layer, unit)}, {places}, {_out(layer, unit)}, "
-            f"[](int64_t v) {{ return {finish.format(into)}; }});"
-        )
+        largest = unit.function("int64_t v", finish.format(into))
+        unit.say(f"{call}({_in(layer, unit)}, {places}, {_out(layer, unit)}, {largest});")
         return
     left, right = aligned(Signal(0, 0, layer.accumulator.fraction), Signal(0, 0, source.fraction))
     sums = Signal.of(layer.accumulator).shifted(left), source.shifted(right)
@@ -173,8 +172,8 @@ def emit_pool(layer: Pool, source: Signal, fmt: Format, unit: Unit) -> None:
     counts = unit.array("int64_t", layer.count)
     unit.say(
         f"average<{windows}, {window}>({_in(layer, unit)}, {places}, {counts}, {_out(layer, unit)}, "
-        f"[](int64_t sum, int64_t v) {{ return {add}; }}, "
-        f"[](int64_t sum, int64_t count) {{ return {finish.format('sum / count')}; }});"
+        f"{unit.function('int64_t sum, int64_t v', add)}, "
+        f"{unit.function('int64_t sum, int64_t count', finish.format('sum / count'))});"
     )
 
 
@@ -188,7 +187,7 @@ def emit_merge(layer: Merge, left: Signal, right: Signal, unit: Unit) -> None:
     unit.say(
         f"join<{kind}, {layer.output.size}, {first}, {second}>({unit.place(layer.sources[0])}, "
         f"{unit.place(layer.sources[1])}, {_out(layer, unit)}, "
-        f"[]({kind} a, {kind} b, int) {{ return {casting.call}({kind}({joined})); }});"
+        f"{unit.function(f'{kind} a, {kind} b, int', f'{casting.call}({kind}({joined}))')});"
     )
 
 
@@ -204,7 +203,7 @@ def emit_concatenate(layer: Concatenate, left: Signal, right: Signal, unit: Unit
         into = unit.places(ours, layer.output.size)
         unit.say(
             f"spread<{casting.kind}, {len(ours)}>({unit.place(name)}, {places}, {into}, {_out(layer, unit)}, "
-            f"[](auto v) {{ return {casting.call}(v); }});"
+            f"{unit.function('auto v', f'{casting.call}(v)')});"
         )
 
 
@@ -221,14 +220,15 @@ def emit_dot(layer: Dot, left: Signal, right: Signal, unit: Unit) -> None:
     kind = wider(term.kind, finish.kind, add.kind, working(product.reach, left.reach, right.reach))
     sources = ", ".join(unit.place(name) for name in layer.sources)
     unit.say(
-        f"dot<{kind}, {count}>({sources}, {_out(layer, unit)}, [](auto v) {{ return {term.call}(v); }}, "
-        f"[](auto sum, auto v) {{ return {add.call}({kind}(sum + v)); }}, [](auto v) {{ return {finish.call}(v); }});"
+        f"dot<{kind}, {count}>({sources}, {_out(layer, unit)}, {unit.function('auto v', f'{term.call}(v)')}, "
+        f"{unit.function('auto sum, auto v', f'{add.call}({kind}(sum + v))')}, "
+        f"{unit.function('auto v', f'{finish.call}(v)')});"
     )
 
 
 def _map(layer: Layer, unit: Unit, kind: str, body: str) -> None:
     call = f"map<{kind}, {layer.output.size}>({_in(layer, unit)}, {_out(layer, unit)}"
-    unit.say(f"{call}, []({kind} v, [[maybe_unused]] int i) {{ return {body}; }});")
+    unit.say(f"{call}, {unit.function(f'{kind} v, [[maybe_unused]] int i', body)});")
 
 
 def _in(layer: Layer, unit: Unit) -> str:

@@ -35,10 +35,10 @@ def _emit_tabled(layer: Softmax, source: Signal, fmt: Format, unit: Unit) -> Non
     unit.say(
         f"softmax<{_shape(layer)}, {kind}>({unit.place(layer.sources[0])}, "
         f"{unit.array(kind, exponentials)}, {unit.array(kind, layer.inv_table)}, {unit.place(layer.output.name)}, "
-        f"[]({kind} v, [[maybe_unused]] {kind} most) {{ return {_top_bits(index, read, len(exponentials))}; }}, "
-        f"[]({kind} a, {kind} b) {{ return {join}; }}, "
-        f"[]({kind} sum) {{ return {_top_bits(f'{whole.call}(sum)', layer.sum_format, len(layer.inv_table))}; }}, "
-        f"[]({kind} a, {kind} b) {{ return {finish.call}({wide}(a) * {wide}(b)); }});"
+        f"{unit.function(f'{kind} v, [[maybe_unused]] {kind} most', _top_bits(index, read, len(exponentials)))}, "
+        f"{unit.function(f'{kind} a, {kind} b', join)}, "
+        f"{unit.function(f'{kind} sum', _top_bits(f'{whole.call}(sum)', layer.sum_format, len(layer.inv_table)))}, "
+        f"{unit.function(f'{kind} a, {kind} b', f'{finish.call}({wide}(a) * {wide}(b))')});"
     )
 
 
@@ -57,10 +57,10 @@ def _emit_legacy(layer: Softmax, source: Signal, fmt: Format, unit: Unit) -> Non
     unit.say(
         f"softmax_legacy<{_shape(layer)}>({unit.place(layer.sources[0])}, {unit.array('int64_t', layer.exp_table)}, "
         f"{unit.array('int64_t', layer.inv_table)}, {unit.place(layer.output.name)}, {one}, "
-        f"[](int64_t v) {{ return std::clamp<int64_t>({index} + {entries // 2}, 0, {entries - 1}); }}, "
-        f"[](int64_t v) {{ return {limit(table)}(v); }}, "
-        f"[](int64_t v) {{ return std::clamp<int64_t>({place}, 0, {inverses - 1}); }}, "
-        f"[](int64_t v) {{ return {finish.call}(v); }});"
+        f"{unit.function('int64_t v', f'std::clamp<int64_t>({index} + {entries // 2}, 0, {entries - 1})')}, "
+        f"{unit.function('int64_t v', f'{limit(table)}(v)')}, "
+        f"{unit.function('int64_t v', f'std::clamp<int64_t>({place}, 0, {inverses - 1})')}, "
+        f"{unit.function('int64_t v', f'{finish.call}(v)')});"
     )
 
 

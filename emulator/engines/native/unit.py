@@ -100,6 +100,7 @@ class Unit:
     statements: list[str] = field(default_factory=list)
     tensors: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     signals: dict[str, Signal] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     room: int = 0
     bytes_per_event: int = 0
 
@@ -117,11 +118,20 @@ class Unit:
 
     def array(self, kind: str, values: NDArray[Any]) -> str:
         """Declare a constant array and return its C++ name."""
-        name = f"c{len(self.constants)}"
         flat = np.asarray(values).reshape(-1).tolist()
         ending = {"int64_t": "LL", "uint32_t": "u"}.get(kind, "")
         listed = ", ".join(_literal(int(value), kind, ending) for value in flat)
-        self.constants.append(f"alignas(64) const {kind} {name}[{max(1, len(flat))}] = {{{listed}}};")
+        return self._constant(f"alignas(64) const {kind} @[{max(1, len(flat))}] = {{{listed}}};")
+
+    def function(self, arguments: str, result: str) -> str:
+        """Declare a function of an expression and return its C++ name."""
+        return self._constant(f"constexpr auto @ = []({arguments}) {{ return {result}; }};")
+
+    def _constant(self, declaration: str) -> str:
+        """Declare a constant where `@` is its name, or find the equal one: steps that repeat are compiled once."""
+        name = self.names.setdefault(declaration, f"c{len(self.names)}")
+        if len(self.names) > len(self.constants):
+            self.constants.append(declaration.replace("@", name))
         return name
 
     def places(self, gather: NDArray[np.int64], size: int) -> str:
