@@ -7,7 +7,7 @@
 
 from emulator.card import BrokenCard, Card, Certificate
 from emulator.certify import Comparison, NotCertified, import_hls4ml, verify
-from emulator.engines.csim import NotCompiled
+from emulator.engines.compiler import NotCompiled
 from emulator.formats import Format
 from emulator.layout import Axis, Layout, ObjectGroup
 from emulator.model import EngineUnavailable, Model, load

@@ -16,7 +16,8 @@ import numpy as np
 from emulator.card import Card, Certificate, digest_of, raw_bounds
 from emulator.card_files import LABEL, Contents, Golden, read, write
 from emulator.directed import corners, directed_inputs, random_inputs
-from emulator.engines.csim import CsimEngine, compiler, needed_sources
+from emulator.engines.compiler import compiler
+from emulator.engines.csim import CsimEngine, needed_sources
 from emulator.engines.csim_sources import write_sources
 from emulator.engines.gemm import GemmEngine
 from emulator.formats import Raw

@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from emulator.directed import directed_inputs
-from emulator.engines.csim import CsimEngine, NotCompiled, compiled
+from emulator.engines.compiler import NotCompiled
+from emulator.engines.csim import CsimEngine, compiled
 from emulator.engines.gemm import GemmEngine
 from emulator.formats import Raw
 from emulator.graph import Program

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emulator.engines.csim import CsimEngine, NotCompiled, compiled, compiler, needed_sources, unpack_sources
+from emulator.engines.compiler import NotCompiled, compiler, unpack_sources
+from emulator.engines.csim import CsimEngine, compiled, needed_sources
 from emulator.engines.csim_sources import Unwritable, write_sources
 
 pytestmark = pytest.mark.csim
