@@ -10,15 +10,20 @@ from typing import Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.abi.elf import NotALibrary
+from emulator.abi.engine import AbiEngine
+from emulator.abi.manifest import BadManifest
 from emulator.card import BrokenCard, Card, raw_bounds
-from emulator.card_files import Contents, read
+from emulator.card_files import LIBRARY, Compiled, Contents, read
 from emulator.engines.csim import CsimEngine
 from emulator.engines.gemm import GemmEngine
 from emulator.graph import NotExact
+from emulator.poison import Poison
+from emulator.worker import WorkerFailed
 
 EngineName = Literal["auto", "native", "gemm", "csim", "abi"]
 _LOG = logging.getLogger(__name__)
-_PLANNED = ("native", "abi")
+_PLANNED = ("native",)
 # What an engine may say about a program that was written by somebody who wanted to break it.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -32,7 +37,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """`gemm` or `csim`."""
+        """`gemm`, `csim` or `abi`."""
         ...
 
     def score(self, raw: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -68,8 +73,10 @@ class Model:
         ------
         ValueError
             The shape is not (n, inputs), the numbers are not integers, or one does not fit its input's bits.
+        Poison
+            A compiled emulator failed on some events; it holds the scores of all others.
         WorkerDied, WorkerHung
-            The csim engine's process failed; the next call starts another one.
+            The process of csim failed, or none could be started; the next call starts another one.
         """
         return self._engine.score(raw)
 
@@ -100,10 +107,11 @@ def load(path: str | Path, engine: EngineName = "auto") -> Model:
     Parameters
     ----------
     path
-        A directory that `import_hls4ml` wrote. A card that csim answers for holds C++ that is compiled and run here:
-        load only cards that you would run as a program.
+        A directory that `import_hls4ml` or `import_abi` wrote. A card that csim or a compiled library answers for holds
+        code that is run here: load only cards that you would run as a program.
     engine
-        "auto" takes gemm where the card has an exact integer program, else csim and says so in the log.
+        "auto" takes gemm where the card has an exact integer program, abi where it holds a compiled library, else csim
+        and says so in the log.
 
     Raises
     ------
@@ -112,7 +120,7 @@ def load(path: str | Path, engine: EngineName = "auto") -> Model:
     EngineUnavailable
         The named engine cannot answer for this card.
     NotCompiled
-        csim is needed and the C++ could not be compiled here.
+        csim is needed, or the driver of compiled libraries, and the C++ could not be compiled here.
     """
     contents = read(Path(path))
     model = Model(contents.card, _engine(contents, engine))
@@ -128,8 +136,12 @@ def _engine(contents: Contents, name: EngineName) -> Engine:
     card = contents.card
     if name in _PLANNED:
         raise EngineUnavailable(f"engine {name!r} is not available in this version: use 'gemm', 'csim' or 'auto'")
-    if name not in {"auto", "gemm", "csim"}:
-        raise EngineUnavailable(f"there is no engine {name!r}: use 'gemm', 'csim' or 'auto'")
+    if name not in {"auto", "gemm", "csim", "abi"}:
+        raise EngineUnavailable(f"there is no engine {name!r}: use 'gemm', 'csim', 'abi' or 'auto'")
+    if contents.compiled is not None:
+        return _compiled_engine(card, contents.compiled, name)
+    if name == "abi":
+        raise EngineUnavailable(f"{card.label!r} has no compiled library: use 'gemm', 'csim' or 'auto'")
     if name == "csim":
         return CsimEngine(contents.sources)
     if contents.program is None:
@@ -143,11 +155,20 @@ def _engine(contents: Contents, name: EngineName) -> Engine:
         raise BrokenCard(f"{card.path / 'program'} cannot be run: {error}: import the model again") from error
 
 
+def _compiled_engine(card: Card, compiled: Compiled, name: EngineName) -> Engine:
+    if name not in {"auto", "abi"}:
+        raise EngineUnavailable(f"{card.label!r} has no exact integer program ({card.falls_to}): use 'abi'")
+    try:
+        return AbiEngine(card.path / LIBRARY, compiled.manifest)
+    except (NotALibrary, BadManifest) as error:
+        raise BrokenCard(f"{error}: import the library again") from error
+
+
 def _check_golden(model: Model, contents: Contents) -> None:
     golden, card = contents.golden, contents.card
     try:
         scores = model.score(golden.inputs)
-    except _NONSENSE as error:
+    except (WorkerFailed, Poison, *_NONSENSE) as error:
         raise BrokenCard(f"{card.path / 'golden'} cannot be run: {error}: import the model again") from error
     if scores.shape != golden.scores.shape:
         raise BrokenCard(
