@@ -27,8 +27,8 @@ def accepted_types(elf: Elf, structures: Structures | None = None) -> dict[str, 
     symbols = sorted(name for name in elf.defined if _MANAGER.fullmatch(name))
     if not symbols:
         raise NotALibrary(
-            "it exports no std::any manager of a pointer (_ZNSt3any17_Manager_internalIP…): it was built with hidden "
-            "symbols or with another standard library than libstdc++; build it with default visibility"
+            "it exports no std::any manager of a pointer (_ZNSt3any17_Manager_internalIP…): a linker script "
+            "hides them, or it was built with another standard library than libstdc++; link it without the script"
         )
     return {_canonical(spelled, structures): symbol for symbol, spelled in _demangled(symbols).items()}
 

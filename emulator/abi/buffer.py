@@ -80,7 +80,7 @@ class Buffer:
         for path in self.fields:
             view = self._view(one, path)
             view[...] = np.invert(np.zeros((), view.dtype))
-        return one[0] != 0
+        return np.asarray(one[0] != 0)
 
     def store(self, raw: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Return bytes uint8 (n, bytes) of raw columns (n, k), each of which its format can hold."""
@@ -94,10 +94,11 @@ class Buffer:
 
     def raw(self, stored: NDArray[np.uint8]) -> Raw:
         """Return raw columns int64 (n, k) of bytes (n, bytes)."""
-        parts = [
-            self._view(stored, path).reshape(len(stored), -1).astype(np.int64) << max(0, -self._shift(form))
-            for path, form in self._chosen()
-        ]
+        parts = []
+        for path, form in self._chosen():
+            view = self._view(stored, path)
+            columns = view.reshape(len(stored), math.prod(view.shape[1:])).astype(np.int64)
+            parts.append(columns << max(0, -self._shift(form)))
         return parts[0] if len(parts) == 1 else np.hstack(parts)
 
     def _chosen(self) -> list[tuple[str, Format]]:
@@ -105,9 +106,9 @@ class Buffer:
         return [(path, every[path]) for path in self.columns or every]
 
     def _view(self, stored: NDArray[np.uint8], path: str) -> NDArray[np.integer]:
-        """Return the field `path` of bytes (n, bytes), (n, length, …), to be read or written in place."""
-        kind = self.kind.dtype
-        view: NDArray[Any] = stored.view(kind.base).reshape(len(stored), self.length, *kind.shape)
+        """Return the field `path` of bytes (n, bytes), (n, 1, length, …), to be read or written in place."""
+        event = np.dtype([("elements", self.kind.dtype, (self.length,))])
+        view: NDArray[Any] = stored.view(event)["elements"]
         for name in path.split(".") if path else ():
             view = view[name]
         return view

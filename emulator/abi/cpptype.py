@@ -126,7 +126,7 @@ class _Reader:
     def __init__(self, spelling: str, structures: Structures) -> None:
         self._spelling = spelling
         self._structures = structures
-        self._tokens = [token.strip() for token in _TOKEN.findall(spelling)]
+        self._tokens: list[str] = [token.strip() for token in _TOKEN.findall(spelling)]
 
     def whole(self) -> CppType:
         kind = self._type()
@@ -165,7 +165,7 @@ class _Reader:
             return self._structure(spelling, self._structures[spelling])
         if name in _BUILT_IN and arguments is None:
             signed, width = _BUILT_IN[name]
-            return Scalar(name, Format(signed, width, width))
+            return Scalar(name, Format.parse(f"ap_{'' if signed else 'u'}int<{width}>"))
         if arguments is not None and name in {"ap_fixed", "ap_ufixed", "ap_int", "ap_uint"}:
             return _fixed_point(name, arguments)
         if arguments is not None and len(arguments) == 2 and name in {"std::array", "std::pair"}:

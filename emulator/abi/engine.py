@@ -94,7 +94,7 @@ class AbiEngine:
         """Return bool (n, output bytes + reach): which bytes of a result the emulator writes, also beyond its end."""
         rows = self.manifest.input.store(self._checked(raw))
         width = self.manifest.output.bytes + reach
-        return self._worker.run(rows, width=width, dtype=np.uint8, operation="measure") != 0
+        return np.asarray(self._worker.run(rows, width=width, dtype=np.uint8, operation="measure") != 0)
 
     def close(self) -> None:
         """End the worker process; idempotent."""

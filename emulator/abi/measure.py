@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emulator.abi.engine import AbiEngine
 from emulator.abi.manifest import BadManifest
@@ -37,7 +38,7 @@ def check_lengths(engine: AbiEngine, raw: Raw) -> None:
 def _check_written(engine: AbiEngine, raw: Raw) -> None:
     output = engine.manifest.output
     declared = f"the manifest declares {output.length} x {output.kind.spelling!r} as output, {output.bytes} bytes"
-    written = engine.written(raw, reach=_REACH).any(axis=0)
+    written: NDArray[np.bool_] = np.asarray(engine.written(raw, reach=_REACH).any(axis=0))
     last = int(np.flatnonzero(written)[-1]) + 1 if written.any() else 0
     end = int(np.flatnonzero(output.written)[-1]) + 1
     if not end <= last <= output.bytes:
