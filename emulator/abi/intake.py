@@ -22,6 +22,7 @@ from emulator.directed import corners, random_inputs
 from emulator.formats import Raw
 from emulator.layout import Layout
 from emulator.poison import Poison
+from emulator.worker import WorkerFailed
 
 REFERENCE = "none: the compiled library is its own reference"
 FALLS_TO = "the model is a compiled library, which has no integer program"
@@ -118,10 +119,13 @@ def _observed(compiled: Compiled, name: str) -> tuple[Golden, int]:
         # Under its own name, since messages say it.
         library = shutil.move(Path(directory) / LIBRARY, Path(directory) / name)
         with contextlib.closing(AbiEngine(Path(library), compiled.manifest)) as engine:
-            raw = _inputs(compiled.manifest)
-            check_lengths(engine, raw[:1])
-            scores, answered = _scored(engine, raw)
-            _check_order(engine, raw[answered], scores[answered])
+            try:
+                raw = _inputs(compiled.manifest)
+                check_lengths(engine, raw[:1])
+                scores, answered = _scored(engine, raw)
+                _check_order(engine, raw[answered], scores[answered])
+            except (WorkerFailed, Poison) as error:
+                raise UnfitEmulator(str(error)) from error
     failed = int((~answered).sum())
     if failed:
         _LOG.warning("%s fails on %d of %d inputs", name, failed, len(raw))
@@ -141,7 +145,7 @@ def _scored(engine: AbiEngine, raw: Raw) -> tuple[Raw, np.ndarray[tuple[int], np
         return engine.score(raw), np.ones(len(raw), np.bool_)
     except Poison as poison:
         if len(poison.why) >= MOST_POISON:
-            raise UnfitEmulator(f"{poison}: an emulator that fails this often cannot be a reference") from poison
+            raise UnfitEmulator(f"{poison}. An emulator that fails this often cannot be a reference") from poison
         return poison.scores, poison.answered
 
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from emulator.abi.buffer import Buffer
-from emulator.abi.cpptype import NotSupported, Structures, parse
+from emulator.abi.cpptype import Structures, parse
 from emulator.formats import Format
 from emulator.pack import canonical
 
@@ -114,7 +114,7 @@ def _buffer(value: Mapping[str, Any], name: str, structures: Structures) -> Buff
             columns=tuple(columns),
             recorded=None if recorded is None else Format.parse(str(recorded)),
         )
-    except NotSupported as error:
+    except ValueError as error:
         raise BadManifest(f"`{name}`: {error}") from error
 
 

@@ -1,5 +1,5 @@
 // Answers twice its first input plus the second one, and does what must not take anybody along where the first is
-// between 1 and 9.
+// SHIFT plus 1 to 9.
 #include "ap_int.h"
 #include "hls4ml_emulator.h"
 
@@ -7,6 +7,10 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <unistd.h>
+
+#ifndef SHIFT
+#define SHIFT 0
+#endif
 
 typedef ap_int<10> input_t;
 typedef ap_int<12> result_t;
@@ -18,7 +22,7 @@ class MoodyEmulator : public hls4mlEmulator::Model {
   public:
     void prepare_input(std::any input) override {
         input_t *from = std::any_cast<input_t *>(input);
-        mood_ = from[0].to_int();
+        mood_ = from[0].to_int() - SHIFT;
         result_ = 2 * from[0] + from[1];
     }
 

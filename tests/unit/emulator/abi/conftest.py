@@ -18,5 +18,6 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build("good", folder / "hidden.so", "-fvisibility=hidden", cache=cache)
     script = HERE / "only_the_interface.map"
     build("good", folder / "mute.so", f"-Wl,--version-script={script}", cache=cache)
+    build("moody", folder / "rarely_moody.so", "-DSHIFT=251", cache=cache)
     build("interface", folder / "libemulator_interface.so", cache=cache)
     return folder
