@@ -125,7 +125,7 @@ def verify(given: argparse.Namespace) -> int:
         if not given.events:
             return GOOD
         comparison = emulator.verify(given.card, events=given.events, seed=given.seed)
-    except emulator.BrokenCard as error:
+    except (emulator.BrokenCard, emulator.NotCertified) as error:
         warn(str(error))
         return NO
     except (emulator.NotCompiled, emulator.EngineUnavailable, FileNotFoundError) as error:

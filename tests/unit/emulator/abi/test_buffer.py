@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from emulator.abi.buffer import Buffer
 from emulator.abi.cpptype import NotSupported, parse
 from emulator.formats import Format
 
+VECTORS = Path(__file__).parents[5] / "shared" / "data" / "vectors"
 PAIR = "std::pair<std::array<ap_fixed<10,7>,8>,ap_ufixed<18,14>>"
 
 
@@ -16,6 +19,17 @@ def test_the_axol1tl_result_is_eight_shorts_and_a_word_at_byte_sixteen() -> None
     assert output.bytes == 20
     assert output.raw(stored).tolist() == [[2**18 - 1, -512, 511, -1, 0, 1, 2, 3, 4]]
     assert [(tensor.name, tensor.shape) for tensor in output.tensors] == [("second", (1,)), ("first", (8,))]
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not VECTORS.is_dir(), reason=f"needs the recorded vectors in {VECTORS}")
+@pytest.mark.parametrize("version", ["GTADModel_v3", "GTADModel_v4"])
+def test_recorded_results_of_real_emulators_are_latents_and_the_sum_of_their_squares(version: str) -> None:
+    """The firmware casts each square to the type of the loss before it adds: two bits are dropped."""
+    stored = np.ascontiguousarray(np.load(VECTORS / f"{version}.npz")["y"])
+    raw = Buffer("output", parse(PAIR), columns=("second", "first")).raw(stored)
+    assert len(np.unique(raw[:, 0])) > 100
+    assert (raw[:, 0] == (raw[:, 1:] ** 2 >> 2).sum(axis=1)).all()
 
 
 def test_fewer_columns_than_fields_may_be_wanted() -> None:
