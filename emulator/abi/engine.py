@@ -36,6 +36,11 @@ class AbiEngine:
     cache
         Where the compiled driver is kept; by default `trigwatch/abi` in the user's cache directory.
 
+    Attributes
+    ----------
+    setup
+        What the driver is told: paths, sizes and symbols.
+
     Raises
     ------
     NotALibrary, BadManifest
@@ -49,10 +54,11 @@ class AbiEngine:
     def __init__(self, library: Path, manifest: Manifest, *, cache: Path | None = None) -> None:
         self.library = library
         self.manifest = manifest
+        self.setup = _setup(library, manifest)
         self._low, self._high = raw_bounds(manifest.input.tensors)
         self._worker = Worker(
             driver(cache),
-            setup=_setup(library, manifest),
+            setup=self.setup,
             name=str(library),
             deadline=manifest.deadline,
             start_deadline=_START_SECONDS,

@@ -1,5 +1,5 @@
 // Answers twice its first input plus the second one, and does what must not take anybody along where the first is
-// SHIFT plus 1 to 9.
+// SHIFT plus 1 to 9. At SHIFT plus 10 it takes its time.
 #include "ap_int.h"
 #include "hls4ml_emulator.h"
 
@@ -34,6 +34,7 @@ class MoodyEmulator : public hls4mlEmulator::Model {
         case 4: fprintf(stderr, "file w2.txt does not exist\n"); exit(3);
         case 5: abort();
         case 6: throw 7;
+        case 10: usleep(5000); break;
         }
     }
 

@@ -21,6 +21,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+REMEMBERING = "{site}/remembers.so --manifest {site}/remembers.json"
 REMEMBERS = {"input": {"type": "short"}, "output": {"type": "int"}}
 
 
@@ -82,6 +83,6 @@ def test_a_wrong_call_ends_with_two_and_one_clear_line(run: Run, call: str, said
 
 
 def test_an_emulator_that_is_none_is_the_answer_no(run: Run) -> None:
-    status, _, spoken = run("model import {site}/remembers.so --manifest {site}/remembers.json --label x --out {site}/x")
+    status, _, spoken = run(f"model import {REMEMBERING} --label x --out {{site}}/x")
     assert status == 1
     assert "its answers depend on the events before" in spoken
