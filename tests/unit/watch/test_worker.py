@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emulator.poison import Poison
-from monitor.trigger.batch import Place, Reason, Received, Rejected
+from monitor.trigger.batch import Batch, Place, Reason, Received, Rejected
 from monitor.trigger.lumisection import Lumisection
 from monitor.watch.calendar import Calendar
 from monitor.watch.closed import PartitionClosed
@@ -143,21 +143,28 @@ def test_an_emulator_that_answers_nonsense_is_not_believed() -> None:
 
 
 class Deadly(Linear):
-    """Does not survive events whose first input is negative."""
+    """Does not survive events whose first input is zero."""
 
     def score(self, raw: np.ndarray) -> np.ndarray:  # type: ignore[override]
         scores = super().score(raw)
-        why = {int(row): "killed by signal 11" for row in np.flatnonzero(raw[:, 0] < 0)}
+        why = {int(row): "killed by signal 11" for row in np.flatnonzero(raw[:, 0] == 0)}
         if not self.fits(raw).all():
             raise ValueError("an input does not fit")
         if why:
-            raise Poison("deadly.so", why=why, scores=np.where((raw[:, :1] < 0), -1, scores))
+            raise Poison("deadly.so", why=why, scores=np.where(raw[:, :1] == 0, -1, scores))
         return scores
 
 
-def test_events_that_the_emulator_does_not_survive_are_told_and_all_others_are_compared() -> None:
+def survivable() -> Batch:
     records = batch((1, 5))
-    records.inputs[[3, 11], 0] = -1
+    inputs = records.inputs.astype(np.int32)
+    inputs[:, 0] = 9
+    return replace(records, inputs=inputs, score=V1.score(inputs))
+
+
+def test_events_that_the_emulator_does_not_survive_are_told_and_all_others_are_compared() -> None:
+    records = survivable()
+    records.inputs[[3, 11], 0] = 0
     done = step(worker((Deadly("v1", V1.weights),)), records, end(1, 5, 20))
     summary = only(done).summaries[0]
     assert (summary.compared, summary.not_comparable) == (18, {"emulator-failed": 2})
@@ -167,9 +174,8 @@ def test_events_that_the_emulator_does_not_survive_are_told_and_all_others_are_c
 
 
 def test_an_event_that_does_not_fit_and_one_that_kills_are_left_out_for_their_own_reasons() -> None:
-    records = batch((1, 5))
-    records = replace(records, inputs=records.inputs.astype(np.int32))
-    records.inputs[3, 0], records.inputs[11, 4] = -1, 1 << 20
+    records = survivable()
+    records.inputs[3, 0], records.inputs[11, 4] = 0, 1 << 20  # the latter is replaced by zeros, which kill as well
     summary = only(step(worker((Deadly("v1", V1.weights),)), records, end(1, 5, 20))).summaries[0]
     assert (summary.compared, summary.not_comparable) == (18, {"emulator-failed": 1, "outside-format": 1})
 

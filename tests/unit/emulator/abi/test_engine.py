@@ -147,6 +147,14 @@ def test_a_wrong_output_length_is_refused_with_the_bytes_that_were_written(opene
         check_lengths(engine, np.array([[1, 2]]))
 
 
+@pytest.mark.parametrize("fill", [0xA5, 0x5A])
+def test_a_result_that_looks_like_what_was_there_before_counts_as_written(opened: Opened, fill: int) -> None:
+    result = int.from_bytes(bytes([fill] * 4), "little", signed=True)
+    engine = opened("first.so", **WEIGHTS)
+    assert engine.score(np.array([[0, result]])).tolist() == [[result]]
+    check_lengths(engine, np.array([[0, result]]))
+
+
 def test_a_result_that_is_longer_than_declared_is_measured(opened: Opened) -> None:
     fields = {"input": {"type": "ap_int<10>", "length": 2}, "output": {"type": "ap_int<12>"}}
     with pytest.raises(BadManifest, match="as output, 2 bytes; the library wrote 4"):
