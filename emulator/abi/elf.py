@@ -57,7 +57,9 @@ def read_elf(content: bytes) -> Elf:
             if section != 0
         )
         said = [section.content for section in sections if _text(names, section.name) == ".comment"]
-    except (struct.error, IndexError) as error:
+    except NotALibrary:
+        raise
+    except (struct.error, LookupError, ValueError) as error:
         raise NotALibrary(f"its ELF tables are damaged ({error}): it was cut or changed; copy it again") from error
     comment = b"; ".join(part for part in b"".join(said).split(b"\0") if part)
     return Elf(defined=symbols, compiler=comment.decode(errors="replace"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from emulator.abi.accepted import accepted_types
-from emulator.abi.elf import read_elf
+from emulator.abi.elf import NotALibrary, read_elf
 from emulator.abi.engine import MOST_POISON, AbiEngine
 from emulator.abi.manifest import BadManifest, Manifest
 from emulator.abi.measure import check_lengths
@@ -96,7 +96,10 @@ def import_abi(
 
 
 def _compiled(library: Path, manifest: Manifest) -> Compiled:
-    content = library.read_bytes()
+    try:
+        content = library.read_bytes()
+    except OSError as error:
+        raise NotALibrary(f"{library} cannot be read: {error.strerror}: name the emulator's .so file") from error
     found = hashlib.sha256(content).hexdigest()
     if found != manifest.sha256:
         raise BadManifest(

@@ -72,6 +72,7 @@ def test_it_is_listed_and_verified_as_every_other_card(run: Run) -> None:
         (f"{IMPORT} --threshold 4", "the threshold of a compiled library is in its manifest"),
         (f"{IMPORT} --exact", "no integer program that could be proven"),
         ("model import {site}/none.so --manifest {site}/good.json --label x --out {site}/x", "No such file"),
+        ("model import {site} --manifest {site}/good.json --label x --out {site}/x", "cannot be read: Is a directory"),
         ("model import {site}/good.so --manifest {site}/none.json --label x --out {site}/x", "cannot be read"),
         ("model import {site}/good.so --manifest {site}/remembers.json --label x --out {site}/x", "another build"),
     ],

@@ -3,6 +3,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emulator.abi.accepted import accepted_types
@@ -65,3 +66,16 @@ def test_every_cut_of_a_library_is_refused_or_lacks_what_is_needed(libraries: Pa
     for size in range(0, len(good), 997):
         with pytest.raises(NotALibrary):
             accepted_types(read_elf(good[:size]))
+
+
+def test_a_damaged_library_is_read_or_refused_and_nothing_else(libraries: Path) -> None:
+    good, rng, refused = (libraries / "good.so").read_bytes(), np.random.default_rng(3), 0
+    tables = np.r_[0:64, len(good) - 2048 : len(good)]  # the head and the section headers
+    for _ in range(2000):
+        content = bytearray(good)
+        content[int(rng.choice(tables))] ^= 1 << int(rng.integers(8))
+        try:
+            accepted_types(read_elf(bytes(content)))
+        except NotALibrary:
+            refused += 1
+    assert 20 < refused < 2000

@@ -1,4 +1,5 @@
 import contextlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -81,6 +82,12 @@ def test_without_its_preload_the_library_is_not_loaded_and_the_missing_symbol_is
     engine = opened("structured.so", input={"type": "std::array<short,3>"}, output={"type": "std::array<short,3>"})
     with pytest.raises(RuntimeError, match=r"structured\.so: the library cannot be loaded.*interface_factor"):
         engine.score(np.zeros((1, 3), np.int64))
+
+
+def test_a_path_may_have_spaces(libraries: Path, tmp_path: Path) -> None:
+    library = Path(shutil.copy(libraries / "good.so", tmp_path / "my own  emulator.so"))
+    with contextlib.closing(AbiEngine(library, Manifest.from_json(document(library, **GOOD)))) as engine:
+        assert (engine.score(events(3)) == expected(events(3))).all()
 
 
 def test_two_emulators_with_weights_of_the_same_name_are_both_right_in_turns(opened: Opened) -> None:
