@@ -64,6 +64,8 @@ class Worker:
         What the library needs to be told first, if anything: `const char *trigwatch_open(const char *setup)` returns
         null or a complaint. Such a library also counts its events (`trigwatch_progress`) and may stop early
         (`trigwatch_complaint`).
+    search
+        A directory where the dynamic linker looks for further libraries before all others.
     name
         What messages call the library; by default its path.
     deadline
@@ -78,12 +80,14 @@ class Worker:
         library: Path,
         *,
         setup: str = "",
+        search: Path | None = None,
         name: str = "",
         deadline: float = 60.0,
         start_deadline: float | None = None,
     ) -> None:
         self.library = library
         self.setup = setup
+        self.search = search
         self.name = name or str(library)
         self.deadline = deadline
         self.start_deadline = deadline if start_deadline is None else start_deadline
@@ -160,12 +164,19 @@ class Worker:
                 stderr=self._complaints,
                 pass_fds=inherited,
                 cwd="/",
+                env=self._environment(),
             )
         finally:
             os.close(child_commands)
             os.close(child_replies)
         self.starts += 1
         self._description = self._reply(self.start_deadline).decode()
+
+    def _environment(self) -> dict[str, str]:
+        # It cannot be set later: the dynamic linker reads it once, when a process starts.
+        found = [str(self.search) if self.search else "", os.environ.get("LD_LIBRARY_PATH", "")]
+        path = ":".join(filter(None, found))
+        return {**os.environ, **({"LD_LIBRARY_PATH": path} if path else {})}
 
     def _exchange(self, rows: NDArray[Any], answer: NDArray[Any], operation: str) -> None:
         begin = HEAD + -(-rows.nbytes // HEAD) * HEAD

@@ -59,6 +59,8 @@ class AbiEngine:
         self._worker = Worker(
             driver(cache),
             setup=self.setup,
+            # What is preloaded has often no name of its own, by which a library could ask for it: it must be found.
+            search=library.resolve().parent if manifest.preload else None,
             name=str(library),
             deadline=manifest.deadline,
             start_deadline=_START_SECONDS,

@@ -99,7 +99,7 @@ void *symbol(void *library, const std::string &name) {
 void *opened(const std::string &path, int scope) {
     void *library = dlopen(path.c_str(), RTLD_NOW | scope);
     if (library == nullptr) {
-        throw Refusal(dlerror());
+        throw Refusal(std::string(dlerror()) + " (if it needs another library, name that one in `preload`)");
     }
     return library;
 }

@@ -58,3 +58,11 @@ MOODY: dict[str, Any] = {
     "deadline": 0.3,
 }
 WEIGHTS: dict[str, Any] = {"input": {"type": "int", "length": 2}, "output": {"type": "int"}}
+STRUCTURED: dict[str, Any] = {
+    "input": {"type": "std::array<short,3>"},
+    "output": {"type": "demo::Result"},
+    "structures": {
+        "demo::Result": [["flags", "ap_uint<5>"], ["sums", "std::array<ap_int<16>,1>"], ["product", "ap_ufixed<40,30>"]]
+    },
+    "preload": ["libemulator_interface.so"],
+}

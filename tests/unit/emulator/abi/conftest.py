@@ -20,4 +20,6 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build("good", folder / "mute.so", f"-Wl,--version-script={script}", cache=cache)
     build("moody", folder / "rarely_moody.so", "-DSHIFT=251", cache=cache)
     build("interface", folder / "libemulator_interface.so", cache=cache)
+    # As CMS does: the interface library has no name of its own (-soname), and models are linked with it.
+    build("structured", folder / "linked.so", f"-L{folder}", "-Wl,--no-as-needed", "-lemulator_interface", cache=cache)
     return folder

@@ -12,17 +12,9 @@ import emulator
 from emulator.abi.manifest import Manifest
 from emulator.card_files import Golden, read, write
 from emulator.layout import Axis, Layout, ObjectGroup
-from tests.emulators.build import GOOD, MOODY, WEIGHTS, manifest
+from tests.emulators.build import GOOD, MOODY, STRUCTURED, WEIGHTS, manifest
 
 pytestmark = pytest.mark.csim
-STRUCTURED: dict[str, Any] = {
-    "input": {"type": "std::array<short,3>"},
-    "output": {"type": "demo::Result"},
-    "structures": {
-        "demo::Result": [["flags", "ap_uint<5>"], ["sums", "std::array<ap_int<16>,1>"], ["product", "ap_ufixed<40,30>"]]
-    },
-    "preload": ["libemulator_interface.so"],
-}
 
 
 @pytest.fixture
@@ -74,8 +66,9 @@ def test_the_digest_is_over_library_manifest_and_preloads_and_not_over_the_label
     assert made(folder, "structured", label="other", **STRUCTURED).digest != digest
 
 
-def test_a_card_carries_what_has_to_be_preloaded(folder: Path) -> None:
-    card = made(folder, "structured", **STRUCTURED)
+@pytest.mark.parametrize("name", ["structured", "linked"])
+def test_a_card_carries_what_has_to_be_preloaded(folder: Path, name: str) -> None:
+    card = made(folder, name, **STRUCTURED)
     (folder / "libemulator_interface.so").unlink()
     with emulator.load(card.path) as model:
         assert model.score(np.array([[1, -2, 3]])).tolist() == [[17, -1, 3000 << 10]]

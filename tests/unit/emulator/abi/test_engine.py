@@ -16,7 +16,7 @@ from emulator.abi.engine import AbiEngine
 from emulator.abi.manifest import BadManifest, Manifest
 from emulator.abi.measure import check_lengths
 from emulator.formats import Format, cast
-from tests.emulators.build import GOOD, WEIGHTS, document
+from tests.emulators.build import GOOD, STRUCTURED, WEIGHTS, document
 
 pytestmark = pytest.mark.csim
 Opened = Callable[..., AbiEngine]
@@ -60,27 +60,23 @@ def test_no_event_has_no_score(opened: Opened) -> None:
     assert opened("good.so", **GOOD).score(np.zeros((0, 6), np.int16)).shape == (0, 5)
 
 
-def test_a_structure_an_array_and_a_library_to_preload_are_what_the_manifest_says(opened: Opened) -> None:
-    engine = opened(
-        "structured.so",
-        input={"type": "std::array<short,3>"},
-        output={"type": "demo::Result", "columns": ["product", "flags", "sums"]},
-        structures={
-            "demo::Result": [
-                ["flags", "ap_uint<5>"],
-                ["sums", "std::array<ap_int<16>,1>"],
-                ["product", "ap_ufixed<40,30>"],
-            ]
-        },
-        preload=["libemulator_interface.so"],
-    )
+@pytest.mark.parametrize("name", ["structured.so", "linked.so"])
+def test_a_structure_an_array_and_a_library_to_preload_are_what_the_manifest_says(opened: Opened, name: str) -> None:
+    """linked.so asks for the library by its file name, structured.so only uses what is there."""
+    columns = {"columns": ["product", "flags", "sums"]}
+    engine = opened(name, **{**STRUCTURED, "output": {**STRUCTURED["output"], **columns}})
     check_lengths(engine, np.array([[1, 2, 3]]))
     assert engine.score(np.array([[1, -2, 3], [-7, 9, 0]])).tolist() == [[3000 << 10, 17, -1], [0, 2, 2]]
 
 
-def test_without_its_preload_the_library_is_not_loaded_and_the_missing_symbol_is_named(opened: Opened) -> None:
-    engine = opened("structured.so", input={"type": "std::array<short,3>"}, output={"type": "std::array<short,3>"})
-    with pytest.raises(RuntimeError, match=r"structured\.so: the library cannot be loaded.*interface_factor"):
+@pytest.mark.parametrize(
+    ("name", "said"), [("structured.so", "interface_factor"), ("linked.so", "libemulator_interface.so: cannot open")]
+)
+def test_without_its_preload_the_library_is_not_loaded_and_what_is_missing_is_named(
+    opened: Opened, name: str, said: str
+) -> None:
+    engine = opened(name, **{**STRUCTURED, "preload": []})
+    with pytest.raises(RuntimeError, match=rf"{name}: .*cannot be loaded.*{said}.*name that one in `preload`"):
         engine.score(np.zeros((1, 3), np.int64))
 
 
