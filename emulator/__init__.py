@@ -5,17 +5,22 @@
 >>> scores = model.score(raw_inputs)
 """
 
+from emulator.abi.elf import NotALibrary
+from emulator.abi.intake import UnfitEmulator, import_abi
+from emulator.abi.manifest import BadManifest
 from emulator.card import BrokenCard, Card, Certificate
 from emulator.certify import Comparison, NotCertified, import_hls4ml, verify
 from emulator.engines.compiler import NotCompiled
 from emulator.formats import Format
 from emulator.layout import Axis, Layout, ObjectGroup
 from emulator.model import EngineUnavailable, Model, load
+from emulator.poison import Poison
 from emulator.registry import Registry, UnknownModel
 from emulator.worker import WorkerDied, WorkerHung
 
 __all__ = [
     "Axis",
+    "BadManifest",
     "BrokenCard",
     "Card",
     "Certificate",
@@ -24,13 +29,17 @@ __all__ = [
     "Format",
     "Layout",
     "Model",
+    "NotALibrary",
     "NotCertified",
     "NotCompiled",
     "ObjectGroup",
+    "Poison",
     "Registry",
+    "UnfitEmulator",
     "UnknownModel",
     "WorkerDied",
     "WorkerHung",
+    "import_abi",
     "import_hls4ml",
     "load",
     "verify",

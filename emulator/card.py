@@ -37,7 +37,8 @@ class Certificate:
     compiler
         Version and flags of the compiler that built the reference.
     engine
-        The engines that were compared with the reference ("gemm, native"); "csim" where the reference itself answers.
+        The engines that were compared with the reference ("gemm, native"); "csim" where the reference itself answers,
+        "abi" where a compiled library does, which is its own reference.
     random, directed
         Numbers of inputs that were compared. Directed inputs drive accumulators, roundings and saturations to their
         edges; random ones alone do not prove exactness.
@@ -85,7 +86,7 @@ class Card:
     threshold
         Raw: accept = score[:, 0] >= threshold. None where the model does not decide.
     falls_to
-        None, or why the card has no exact integer program and csim answers ("csim: layer 'lstm' …").
+        None, or why the card has no exact integer program and csim or a compiled library answers.
     provenance
         Where the model came from: what was imported, with which versions and settings. Not part of the identity.
     path
@@ -132,7 +133,7 @@ def raw_bounds(tensors: tuple[Tensor, ...]) -> tuple[NDArray[np.int64], NDArray[
 
 
 def digest_of(content: Program | Mapping[str, bytes], *, layout: Layout | None, threshold: int | None) -> str:
-    """Return the digest of an integer program, or of C++ sources where there is none."""
+    """Return the digest of an integer program, or of C++ sources or a compiled library where there is none."""
     mapping = {"schema": SCHEMA, "layout": None if layout is None else layout.to_json(), "threshold": threshold}
     body = to_bytes(nameless(content)) if isinstance(content, Program) else sources_digest(content).encode()
     return "sha256:" + hashlib.sha256(canonical(mapping) + b"\n" + body).hexdigest()

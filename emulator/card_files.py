@@ -1,4 +1,7 @@
-"""A card's directory: card.json for people, the program, golden vectors, and hls4ml's C++ as the reference."""
+"""A card's directory: card.json for people, golden vectors, and the program with hls4ml's C++ as the reference.
+
+Or, for an emulator that came compiled, the library and its manifest instead of program and C++.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator import program_bytes
+from emulator.abi.manifest import BadManifest, Manifest
 from emulator.card import BrokenCard, Card, digest_of, from_json, listed_files, to_json
 from emulator.graph import Program
 from emulator.pack import Unreadable, pack, unpack
 
 LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 CARD, PROGRAM, GOLDEN, SOURCES = "card.json", "program", "golden", "csim.tar.xz"
+LIBRARY, MANIFEST = "emulator.so", "manifest.json"
 _LARGEST = 256 * 2**20
 _AGAIN = "restore the directory from a copy, or import the model again"
 
@@ -39,13 +44,39 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Compiled:
+    """An emulator that came as a library: its bytes, its manifest, and what the manifest wants preloaded."""
+
+    library: bytes
+    manifest: Manifest
+    preload: Mapping[str, bytes]
+
+    def identity(self) -> dict[str, bytes]:
+        """Return what the digest is taken over: name -> content."""
+        return {**self.preload, LIBRARY: self.library, MANIFEST: self.manifest.identity()}
+
+    def files(self) -> dict[str, bytes]:
+        """Return the files of a card's directory: name -> content."""
+        return {**self.preload, LIBRARY: self.library, MANIFEST: self.manifest.to_bytes()}
+
+    def unpack(self, directory: Path) -> None:
+        """Write the files into `directory`."""
+        for name, content in self.files().items():
+            (directory / name).write_bytes(content)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Contents:
-    """Everything in a card's directory. Where `program` is None, csim answers from `sources`."""
+    """Everything in a card's directory.
+
+    Where `program` is None, csim answers from `sources`, or the library of `compiled` if there is one.
+    """
 
     card: Card
     program: Program | None
     golden: Golden
     sources: Mapping[str, bytes]
+    compiled: Compiled | None = None
 
 
 def write(contents: Contents) -> None:
@@ -78,18 +109,21 @@ def read(path: Path) -> Contents:
     """Return everything, checked against the digest; raises `BrokenCard` that names the file."""
     card, files = _read_json(path)
     golden = _read_golden(card, _verified(path, GOLDEN, files))
-    sources = _read_sources(path, _verified(path, SOURCES, files))
-    program = None if card.falls_to else _read_program(path, _verified(path, PROGRAM, files))
-    found = digest_of(sources if program is None else program, layout=card.layout, threshold=card.threshold)
-    if found != card.digest:
-        _broken(
-            path / CARD,
-            f"says digest {card.digest[:19]}…, but program, input mapping and threshold give {found[:19]}…",
-            f"one of them was edited; {_AGAIN}",
-        )
-    if program is not None and (program.inputs, program.output_tensors) != (card.inputs, card.outputs):
+    if card.certificate.engine == "abi":
+        compiled = _read_compiled(path, files)
+        _check_identity(card, compiled.identity())
+        manifest = compiled.manifest
+        described = manifest.input.tensors, manifest.output.tensors
+        contents = Contents(card=card, program=None, golden=golden, sources={}, compiled=compiled)
+    else:
+        sources = _read_sources(path, _verified(path, SOURCES, files))
+        program = None if card.falls_to else _read_program(path, _verified(path, PROGRAM, files))
+        _check_identity(card, sources if program is None else program)
+        described = (program.inputs, program.output_tensors) if program else (card.inputs, card.outputs)
+        contents = Contents(card=card, program=program, golden=golden, sources=sources)
+    if described != (card.inputs, card.outputs):
         _broken(path / CARD, "describes other input or output tensors than its program has", _AGAIN)
-    return Contents(card=card, program=program, golden=golden, sources=sources)
+    return contents
 
 
 def _fill(directory: Path, contents: Contents) -> None:
@@ -101,8 +135,11 @@ def _fill(directory: Path, contents: Contents) -> None:
                 "scores": program_bytes.narrowed(contents.golden.scores),
             },
         ),
-        SOURCES: _archive(contents.sources),
     }
+    if contents.compiled is not None:
+        files |= contents.compiled.files()
+    else:
+        files[SOURCES] = _archive(contents.sources)
     if contents.program is not None:
         files[PROGRAM] = program_bytes.to_bytes(contents.program)
     document = to_json(contents.card, files={name: _sha256(content) for name, content in files.items()})
@@ -165,6 +202,25 @@ def _bytes(path: Path, name: str) -> bytes:
         _broken(file, "is missing", f"name the directory that `import_hls4ml` wrote, or {_AGAIN}")
     except OSError as error:
         _broken(file, f"cannot be read: {error.strerror}", "check the path and its permissions")
+
+
+def _read_compiled(path: Path, files: Mapping[str, str]) -> Compiled:
+    try:
+        manifest = Manifest.from_json(json.loads(_verified(path, MANIFEST, files)))
+    except (BadManifest, ValueError, RecursionError) as error:
+        _broken(path / MANIFEST, f"cannot be read: {error}", _AGAIN)
+    preload = {name: _verified(path, name, files) for name in manifest.preload}
+    return Compiled(library=_verified(path, LIBRARY, files), manifest=manifest, preload=preload)
+
+
+def _check_identity(card: Card, content: Program | Mapping[str, bytes]) -> None:
+    found = digest_of(content, layout=card.layout, threshold=card.threshold)
+    if found != card.digest:
+        _broken(
+            card.path / CARD,
+            f"says digest {card.digest[:19]}…, but program, input mapping and threshold give {found[:19]}…",
+            f"one of them was edited; {_AGAIN}",
+        )
 
 
 def _read_program(path: Path, content: bytes) -> Program:

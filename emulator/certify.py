@@ -133,13 +133,14 @@ def import_hls4ml(
 def verify(path: str | Path, *, events: int = EVENTS, seed: int = SEED) -> Comparison:
     """Prove a card again, with the C++ that it carries: needs a compiler, but no hls4ml.
 
-    Raises `BrokenCard` or `NotCompiled`, and `NotCertified` for a card without an integer program, where csim could
-    only be compared with itself.
+    Raises `BrokenCard` or `NotCompiled`, and `NotCertified` for a card without an integer program, where csim or
+    the compiled library could only be compared with itself.
     """
     contents = read(Path(path))
     if contents.program is None:
+        engine = contents.card.certificate.engine
         raise NotCertified(
-            f"{contents.card.label!r} runs on csim itself ({contents.card.falls_to}): nothing to compare"
+            f"{contents.card.label!r} runs on {engine} itself ({contents.card.falls_to}): nothing to compare"
         )
     with contextlib.closing(CsimEngine(contents.sources)) as csim:
         return compare(contents.program, csim, events=events, seed=seed)

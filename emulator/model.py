@@ -5,23 +5,26 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.abi.elf import NotALibrary
+from emulator.abi.engine import AbiEngine
+from emulator.abi.manifest import BadManifest
 from emulator.card import BrokenCard, Card, raw_bounds
-from emulator.card_files import Contents, read
+from emulator.card_files import LIBRARY, Compiled, Contents, read
 from emulator.engines.compiler import NotCompiled
 from emulator.engines.csim import CsimEngine
 from emulator.engines.gemm import GemmEngine
 from emulator.engines.native.engine import NativeEngine
 from emulator.graph import NotExact, Program
+from emulator.poison import Poison
+from emulator.worker import WorkerFailed
 
 EngineName = Literal["auto", "native", "gemm", "csim", "abi"]
 _LOG = logging.getLogger(__name__)
-_PLANNED = ("abi",)
-_ENGINES = "'native', 'gemm', 'csim' or 'auto'"
 # What an engine may say about a program that was written by somebody who wanted to break it.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -35,7 +38,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """`native`, `gemm` or `csim`."""
+        """`native`, `gemm`, `csim` or `abi`."""
         ...
 
     def score(self, raw: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -71,8 +74,10 @@ class Model:
         ------
         ValueError
             The shape is not (n, inputs), the numbers are not integers, or one does not fit its input's bits.
+        Poison
+            A compiled emulator failed on some events; it holds the scores of all others.
         WorkerDied, WorkerHung
-            The csim engine's process failed; the next call starts another one.
+            The process of csim failed, or none could be started; the next call starts another one.
         """
         return self._engine.score(raw)
 
@@ -103,11 +108,11 @@ def load(path: str | Path, engine: EngineName = "auto", *, threads: int = 1) -> 
     Parameters
     ----------
     path
-        A directory that `import_hls4ml` wrote. A card that csim answers for holds C++ that is compiled and run here:
-        load only cards that you would run as a program.
+        A directory that `import_hls4ml` or `import_abi` wrote. A card that csim or a compiled library answers for holds
+        code that is run here: load only cards that you would run as a program.
     engine
         "auto" takes native where the card has an exact integer program, gemm where no C++ compiler is there to make it,
-        and csim where there is no such program; it says so in the log.
+        abi where the card holds a compiled library, else csim; it says so in the log.
     threads
         How many threads of the native engine share the events of one call; the other engines use one.
 
@@ -118,7 +123,7 @@ def load(path: str | Path, engine: EngineName = "auto", *, threads: int = 1) -> 
     EngineUnavailable
         The named engine cannot answer for this card.
     NotCompiled
-        native was asked for, or csim is needed, and the C++ could not be compiled here.
+        native was asked for, or csim or the driver of compiled libraries is needed, and cannot be compiled here.
     """
     contents = read(Path(path))
     model = Model(contents.card, _engine(contents, engine, threads))
@@ -132,10 +137,12 @@ def load(path: str | Path, engine: EngineName = "auto", *, threads: int = 1) -> 
 
 def _engine(contents: Contents, name: EngineName, threads: int) -> Engine:
     card = contents.card
-    if name in _PLANNED:
-        raise EngineUnavailable(f"engine {name!r} is not available in this version: use {_ENGINES}")
-    if name not in {"auto", "native", "gemm", "csim"}:
-        raise EngineUnavailable(f"there is no engine {name!r}: use {_ENGINES}")
+    if name not in get_args(EngineName):
+        raise EngineUnavailable(f"there is no engine {name!r}: use 'native', 'gemm', 'csim', 'abi' or 'auto'")
+    if contents.compiled is not None:
+        return _compiled_engine(card, contents.compiled, name)
+    if name == "abi":
+        raise EngineUnavailable(f"{card.label!r} has no compiled library: use 'native', 'gemm', 'csim' or 'auto'")
     if name == "csim":
         return CsimEngine(contents.sources)
     if contents.program is None:
@@ -161,11 +168,20 @@ def _exact(label: str, program: Program, name: EngineName, threads: int) -> Engi
         return GemmEngine(program)
 
 
+def _compiled_engine(card: Card, compiled: Compiled, name: EngineName) -> Engine:
+    if name not in {"auto", "abi"}:
+        raise EngineUnavailable(f"{card.label!r} has no exact integer program ({card.falls_to}): use 'abi'")
+    try:
+        return AbiEngine(card.path / LIBRARY, compiled.manifest)
+    except (NotALibrary, BadManifest) as error:
+        raise BrokenCard(f"{error}: import the library again") from error
+
+
 def _check_golden(model: Model, contents: Contents) -> None:
     golden, card = contents.golden, contents.card
     try:
         scores = model.score(golden.inputs)
-    except _NONSENSE as error:
+    except (WorkerFailed, Poison, *_NONSENSE) as error:
         raise BrokenCard(f"{card.path / 'golden'} cannot be run: {error}: import the model again") from error
     if scores.shape != golden.scores.shape:
         raise BrokenCard(

@@ -16,27 +16,42 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, NoReturn, Self
+from typing import IO, Any, Literal, NoReturn, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from emulator.worker_child import COMMAND, REPLY
+from emulator.worker_child import COMMAND, HEAD, REPLY
 
 EVENTS_PER_CALL = 4096
+Operation = Literal["score", "trace", "measure"]
+_ALONE_SECONDS = 600.0  # that a worker may still compute when its parent is gone
 _PROGRAM = Path(__file__).with_name("worker_child.py")
 
 
-class WorkerDied(RuntimeError):
+class WorkerFailed(RuntimeError):
+    """The worker process gave no complete answer and is gone; the next call starts another one.
+
+    Attributes
+    ----------
+    answers
+        The rows that were complete, if the library counts them: the next one is where it failed. None if that is not
+        known, or if no process could be started.
+    """
+
+    answers: NDArray[Any] | None = None
+
+
+class WorkerDied(WorkerFailed):
     """The worker process ended while it was needed; the next call starts another one."""
 
 
-class WorkerHung(RuntimeError):
+class WorkerHung(WorkerFailed):
     """The worker process gave no answer in time and was ended; the next call starts another one."""
 
 
 class Worker:
-    """A process that holds one shared library with the `trigwatch_*` C interface.
+    """A process that holds one shared library with the `trigwatch_*` C interface, or one that drives another.
 
     Safe to share between threads; calls queue up. A worker that died is started again by the next call.
 
@@ -44,14 +59,38 @@ class Worker:
     ----------
     library
         The shared library. It exports `const char *trigwatch_describe()` and
-        `void trigwatch_score(int64_t events, const int64_t *in, int64_t *out)`, and `trigwatch_trace` alike.
+        `void trigwatch_score(int64_t events, const void *in, void *out)`, and `trigwatch_trace` alike.
+    setup
+        What the library needs to be told first, if anything: `const char *trigwatch_open(const char *setup)` returns
+        null or a complaint. Such a library also counts its events (`trigwatch_progress`) and may stop early
+        (`trigwatch_complaint`).
+    search
+        A directory where the dynamic linker looks for further libraries before all others.
+    name
+        What messages call the library; by default its path.
     deadline
-        Seconds that one call of at most `EVENTS_PER_CALL` events, or the start, may take.
+        Seconds without progress after which the worker is ended: for the start and, unless the library counts its
+        events, for a whole call of at most `EVENTS_PER_CALL` of them.
+    start_deadline
+        Seconds that the start may take; by default `deadline`.
     """
 
-    def __init__(self, library: Path, *, deadline: float = 60.0) -> None:
+    def __init__(
+        self,
+        library: Path,
+        *,
+        setup: str = "",
+        search: Path | None = None,
+        name: str = "",
+        deadline: float = 60.0,
+        start_deadline: float | None = None,
+    ) -> None:
         self.library = library
+        self.setup = setup
+        self.search = search
+        self.name = name or str(library)
         self.deadline = deadline
+        self.start_deadline = deadline if start_deadline is None else start_deadline
         self.starts = 0
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,15 +112,23 @@ class Worker:
             return self._description
 
     def run(
-        self, raw: NDArray[np.int64], *, width: int, operation: Literal["score", "trace"] = "score"
-    ) -> NDArray[np.int64]:
-        """Return int64 (n, width) for `raw` int64 (n, k); raises WorkerDied or WorkerHung."""
-        answer = np.empty((len(raw), width), np.int64)
+        self, raw: NDArray[Any], *, width: int, operation: Operation = "score", dtype: DTypeLike = np.int64
+    ) -> NDArray[Any]:
+        """Return `dtype` (n, width) for `raw` (n, k), plain numbers as the library wants them.
+
+        Raises WorkerDied or WorkerHung.
+        """
+        answer = np.empty((len(raw), width), dtype)
         with self._lock:
             for start in range(0, len(raw), EVENTS_PER_CALL):
                 self._ensure_started()
-                rows = raw[start : start + EVENTS_PER_CALL]
-                answer[start : start + len(rows)] = self._exchange(rows, width, operation)
+                rows = slice(start, min(start + EVENTS_PER_CALL, len(raw)))
+                try:
+                    self._exchange(raw[rows], answer[rows], operation)
+                except WorkerFailed as failed:
+                    if failed.answers is not None:
+                        failed.answers = answer[: start + len(failed.answers)]
+                    raise
         return answer
 
     def close(self) -> None:
@@ -111,33 +158,53 @@ class Worker:
         inherited = (child_commands, child_replies, self._segment)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
-                [sys.executable, "-I", "-S", str(_PROGRAM), str(self.library), *map(str, inherited)],
+                [sys.executable, "-I", "-S", str(_PROGRAM), str(self.library), self.setup, *map(str, inherited)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._complaints,
                 pass_fds=inherited,
                 cwd="/",
+                env=self._environment(),
             )
         finally:
             os.close(child_commands)
             os.close(child_replies)
         self.starts += 1
-        self._description = self._reply().decode()
+        self._description = self._reply(self.start_deadline).decode()
 
-    def _exchange(self, rows: NDArray[np.int64], width: int, operation: str) -> NDArray[np.int64]:
-        events, inputs = rows.shape
-        memory = self._room(events * (inputs + width) * 8)
-        shared = np.frombuffer(memory, np.int64, events * (inputs + width))
-        shared[: rows.size] = rows.ravel()
-        command = COMMAND.pack(operation[0].encode(), events, inputs, len(memory), 2 * self.deadline)
+    def _environment(self) -> dict[str, str]:
+        # It cannot be set later: the dynamic linker reads it once, when a process starts.
+        found = [str(self.search) if self.search else "", os.environ.get("LD_LIBRARY_PATH", "")]
+        path = ":".join(filter(None, found))
+        return {**os.environ, **({"LD_LIBRARY_PATH": path} if path else {})}
+
+    def _exchange(self, rows: NDArray[Any], answer: NDArray[Any], operation: str) -> None:
+        begin = HEAD + -(-rows.nbytes // HEAD) * HEAD
+        memory = self._room(begin + answer.nbytes)
+        np.frombuffer(memory, rows.dtype, rows.size, HEAD)[:] = rows.ravel()
+        done = np.frombuffer(memory, np.int64, 1)
+        done[0] = 0
+        command = COMMAND.pack(operation[0].encode(), len(rows), begin, len(memory), _ALONE_SECONDS)
+        complete = len(rows)
+        try:
+            self._send(command)
+            self._reply(self.deadline, done)
+        except WorkerFailed as failed:
+            complete = min(max(0, int(done[0])), len(rows))
+            if self.setup:
+                failed.answers = answer[:complete]
+            raise
+        finally:
+            answers = np.frombuffer(memory, answer.dtype, answer.size, begin).reshape(answer.shape)
+            answer[:complete] = answers[:complete]
+        if self._complaints is not None:
+            self._complaints.truncate(0)  # a library may print for every event, for months
+
+    def _send(self, command: bytes) -> None:
         try:
             os.write(self._commands, command)
         except BrokenPipeError:
             self._fail()
-        self._reply()
-        if self._complaints is not None:
-            self._complaints.truncate(0)  # a library may print for every event, for months
-        return shared[rows.size :].reshape(events, width).copy()
 
     def _room(self, size: int) -> mmap.mmap:
         if self._memory is None or len(self._memory) < size:
@@ -145,34 +212,43 @@ class Worker:
             self._memory = mmap.mmap(self._segment, size)
         return self._memory
 
-    def _reply(self) -> bytes:
-        end = time.monotonic() + self.deadline
-        kind, length = REPLY.unpack(self._read(REPLY.size, end))
-        text = self._read(length, end)
+    def _reply(self, deadline: float, done: NDArray[np.int64] | None = None) -> bytes:
+        """Return the text of a reply; `done` is watched for progress while there is none."""
+        kind, length = REPLY.unpack(self._read(REPLY.size, deadline, done))
+        text = self._read(length, deadline, done)
         if kind == b"e":
             self._stop()
-            raise WorkerDied(
-                f"{self.library}: the library cannot be loaded: {text.decode(errors='replace')}. Delete it, and it "
-                "is compiled again from the card"
-            )
+            remedy = "" if self.setup else ". Delete it, and it is compiled again from the card"
+            raise WorkerDied(f"{self.name}: the library cannot be loaded: {text.decode(errors='replace')}{remedy}")
+        if kind == b"f":
+            self._stop()
+            raise WorkerDied(f"{self.name}: {text.decode(errors='replace')}; the next call starts another process")
         return text
 
-    def _read(self, length: int, end: float) -> bytes:
-        content = b""
+    def _read(self, length: int, deadline: float, done: NDArray[np.int64] | None) -> bytes:
+        content, seen = b"", 0
+        end = time.monotonic() + deadline
         while len(content) < length:
             waiting = select.poll()  # select() would refuse descriptors over 1,023, which a busy daemon has
             waiting.register(self._replies, select.POLLIN)
-            if not waiting.poll(1000 * max(0.0, end - time.monotonic())):
-                self._stop()
-                raise WorkerHung(
-                    f"{self.library}: no answer within {self.deadline:g} s; the worker process was ended and the "
-                    "next call starts another one"
-                )
+            if not waiting.poll(1000 * max(0.0, min(end - time.monotonic(), deadline / 8))):
+                if done is not None and int(done[0]) != seen:
+                    seen, end = int(done[0]), time.monotonic() + deadline
+                elif time.monotonic() >= end:
+                    self._hung(deadline)
+                continue
             piece = os.read(self._replies, length - len(content))
             if not piece:
                 self._fail()
             content += piece
         return content
+
+    def _hung(self, deadline: float) -> NoReturn:
+        self._stop()
+        raise WorkerHung(
+            f"{self.name}: no answer within {deadline:g} s; the worker process was ended and the next call starts "
+            "another one"
+        )
 
     def _fail(self) -> NoReturn:
         status = None
@@ -186,7 +262,7 @@ class Worker:
         self._stop()
         how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
         raise WorkerDied(
-            f"{self.library}: the worker process {how}{f' and said: {said}' if said else ''}; "
+            f"{self.name}: the worker process {how}{f' and said: {said}' if said else ''}; "
             "the next call starts another one"
         )
 

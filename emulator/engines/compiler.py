@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+FLAGS = ("-O2", "-fPIC", "-shared", "-fno-gnu-unique", "-w")
+"""For other people's C++: its warnings are its own affair."""
+
 STANDARDS = ("-std=c++23", "-std=c++17", "-std=c++11")
 """Newest first: hls4ml's own build script takes the newest that the compiler knows."""
 
@@ -66,29 +69,50 @@ def installed(flags: tuple[str, ...], *, standards: tuple[str, ...] = STANDARDS)
     raise NotCompiled(f"{path} ({version}) knows none of {', '.join(standards)}: install a newer g++")
 
 
-def compiled(
-    sources: Mapping[str, bytes], *, unit: str, tool: Compiler, cache: Path, machine: Mapping[str, str] | None = None
+def library_of(
+    sources: Mapping[str, bytes],
+    *,
+    unit: str,
+    kind: str,
+    tool: Compiler | None = None,
+    machine: Mapping[str, str] | None = None,
+    cache: Path | None = None,
 ) -> Path:
-    """Return the shared library of the translation unit `unit` of `sources`, compiling it where `cache` has none.
+    """Return the shared library of `sources`, compiling it where the cache has none.
 
-    `machine` is what the result depends on besides sources, compiler and flags. Raises `NotCompiled`.
+    Parameters
+    ----------
+    sources
+        Path -> content; `unit` is the one translation unit.
+    kind
+        The sub-directory of the user's cache in which it is kept, unless `cache` names a directory.
+    tool
+        The compiler with its flags; by default the one in use with `FLAGS`.
+    machine
+        What the result depends on besides sources, compiler and flags.
+
+    Raises
+    ------
+    NotCompiled
+        No compiler, it refuses the sources, or there is nowhere to keep the library.
     """
+    tool = installed(FLAGS) if tool is None else tool
     key = hashlib.sha256()
     parts = [tool.version, *tool.flags, *(f"{path}\0{_sha256(sources[path])}" for path in sorted(sources))]
     parts += [f"{name}={value}" for name, value in sorted((machine or {}).items())]
     for part in parts:
         key.update(part.encode() + b"\n")
-    library = cache / f"{key.hexdigest()[:40]}.so"
+    library = (_cache_directory(kind) if cache is None else cache) / f"{key.hexdigest()[:40]}.so"
     if not library.exists():
         _compile_into(library, sources, unit=unit, tool=tool)
     return library
 
 
-def cache_directory(engine: str) -> Path:
-    """Return where an engine's compiled libraries are kept: `trigwatch/ENGINE` in the user's cache directory."""
+def _cache_directory(kind: str) -> Path:
+    """Return where libraries of a kind are kept: `trigwatch/KIND` in the user's cache directory."""
     root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     try:
-        return Path(root).expanduser() / "trigwatch" / engine
+        return Path(root).expanduser() / "trigwatch" / kind
     except RuntimeError as error:  # a user without an entry in passwd, as containers have them
         raise NotCompiled("there is no home directory to keep compiled models in: set XDG_CACHE_HOME") from error
 

@@ -13,15 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.engines import compiler
 from emulator.engines.bounds import Bounds
-from emulator.engines.compiler import Compiler, cache_directory, unpack_sources
+from emulator.engines.compiler import FLAGS, Compiler, installed, library_of, unpack_sources
 from emulator.formats import Format
 from emulator.graph.tensor import Tensor
 from emulator.worker import Worker
 
-# Warnings are the ap types' own affair.
-FLAGS = ("-O2", "-fPIC", "-shared", "-fno-gnu-unique", "-w", "-Ifirmware", "-Ifirmware/ap_types")
+INCLUDES = ("-Ifirmware", "-Ifirmware/ap_types")
 
 
 class CsimEngine:
@@ -84,8 +82,7 @@ class CsimEngine:
 
 def compiled(sources: Mapping[str, bytes], *, cache: Path | None = None) -> Path:
     """Return the shared library of `sources`, compiling it where the cache has none. Raises `NotCompiled`."""
-    where = cache_directory("csim") if cache is None else cache
-    return compiler.compiled(sources, unit="bridge.cpp", tool=csim_compiler(), cache=where)
+    return library_of(sources, unit="bridge.cpp", kind="csim", tool=csim_compiler(), cache=cache)
 
 
 def needed_sources(sources: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -100,7 +97,7 @@ def needed_sources(sources: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def csim_compiler() -> Compiler:
     """Return the compiler that builds hls4ml's C++. Raises `NotCompiled` where there is none."""
-    return compiler.installed(FLAGS)
+    return installed((*FLAGS, *INCLUDES))
 
 
 def _tensor(line: str) -> tuple[str, Tensor]:

@@ -46,12 +46,14 @@ def _add_import(parts: Commands) -> None:
         parts,
         "import",
         import_model,
-        text="make a certified card of a model that hls4ml can convert (Keras json+h5, ONNX, QONNX, hls4ml project)",
+        text="make a card of a model that hls4ml can convert (Keras json+h5, ONNX, QONNX, hls4ml project), certified, "
+        "or of a compiled emulator library with its manifest",
         example="trigwatch model import tagger.onnx --label tagger_v1 --out models/",
     )
-    parser.add_argument("source", type=Path, help="the model file or hls4ml project folder")
+    parser.add_argument("source", type=Path, help="the model file, hls4ml project folder or emulator library")
     parser.add_argument("--label", required=True, help="the name that the menu announces")
     parser.add_argument("--out", type=Path, required=True, help="the folder of cards")
+    parser.add_argument("--manifest", type=Path, help="JSON file: types and lengths of a compiled emulator library")
     parser.add_argument("--threshold", type=int, help="raw: accepted where the first output is at or over it")
     parser.add_argument("--layout", type=Path, help="JSON file: which input is which physics object")
     parser.add_argument(
@@ -77,24 +79,42 @@ def import_model(given: argparse.Namespace) -> int:
     """Make a card."""
     try:
         layout = None if given.layout is None else emulator.Layout.from_json(json.loads(given.layout.read_text()))
-        card = emulator.import_hls4ml(
-            given.source,
-            label=given.label,
-            out=given.out,
-            threshold=given.threshold,
-            layout=layout,
-            events=given.events,
-            exact=given.exact,
-        )
+        card = _import_library(given, layout) if _is_library(given) else _import_network(given, layout)
     except ModuleNotFoundError as error:
         raise Unusable(f"importing needs {error.name}: pip install 'trigwatch[models]'") from error
-    except (emulator.NotCertified, emulator.NotCompiled) as error:
+    except (emulator.NotCertified, emulator.NotCompiled, emulator.UnfitEmulator) as error:
         warn(str(error))
         return NO
     except WRONG_CALL as error:
         raise Unusable(str(error)) from error
     _say_card(card)
     return GOOD
+
+
+def _is_library(given: argparse.Namespace) -> bool:
+    if given.manifest is None and given.source.suffix == ".so":
+        raise Unusable(f"{given.source} is a compiled library: give what it takes and returns with --manifest FILE")
+    return given.manifest is not None
+
+
+def _import_network(given: argparse.Namespace, layout: emulator.Layout | None) -> emulator.Card:
+    return emulator.import_hls4ml(
+        given.source,
+        label=given.label,
+        out=given.out,
+        threshold=given.threshold,
+        layout=layout,
+        events=given.events,
+        exact=given.exact,
+    )
+
+
+def _import_library(given: argparse.Namespace, layout: emulator.Layout | None) -> emulator.Card:
+    if given.threshold is not None:
+        raise Unusable(f"--threshold {given.threshold}: the threshold of a compiled library is in its manifest")
+    if given.exact:
+        raise Unusable("--exact: a compiled library has no integer program that could be proven")
+    return emulator.import_abi(given.source, given.manifest, label=given.label, out=given.out, layout=layout)
 
 
 def verify(given: argparse.Namespace) -> int:
@@ -105,7 +125,7 @@ def verify(given: argparse.Namespace) -> int:
         if not given.events:
             return GOOD
         comparison = emulator.verify(given.card, events=given.events, seed=given.seed)
-    except emulator.BrokenCard as error:
+    except (emulator.BrokenCard, emulator.NotCertified) as error:
         warn(str(error))
         return NO
     except (emulator.NotCompiled, emulator.EngineUnavailable, FileNotFoundError) as error:
@@ -175,7 +195,7 @@ def _load(path: Path) -> emulator.Model:
 
 
 def _engine(card: emulator.Card) -> str:
-    return "gemm" if card.falls_to is None else "csim"
+    return card.certificate.engine
 
 
 def _described(card: emulator.Card) -> Mapping[str, Any]:
@@ -195,7 +215,13 @@ def _say_card(card: emulator.Card) -> None:
     if card.falls_to is not None:
         say(f"{'falls to':<12} {card.falls_to}")
     proof = card.certificate
-    compared = f"{proof.random} random and {proof.directed} directed inputs"
-    say(f"{'certificate':<12} {proof.mismatches} mismatches in {compared} against {proof.reference}")
+    say(f"{'certificate':<12} {_proven(proof)}")
     for key in ("backend", "compiler", "seed"):
         say(f"{'':<12} {key}: {getattr(proof, key)}")
+
+
+def _proven(proof: emulator.Certificate) -> str:
+    if proof.engine == "abi":
+        return f"{proof.reference}; golden vectors record what it said when it was imported"
+    compared = f"{proof.random} random and {proof.directed} directed inputs"
+    return f"{proof.mismatches} mismatches in {compared} against {proof.reference}"

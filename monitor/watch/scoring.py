@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.layout import Layout
+from emulator.poison import Poison
 from monitor.observe.shape import Shape
 from monitor.observe.summariser import Summariser
 from monitor.observe.summary import Summary, SummaryKey
@@ -24,8 +26,8 @@ MOST_SUMMARISERS = 32
 class Scored:
     """A batch with its emulation: one row of `emulated` per event, or the reason why there is none.
 
-    `fitting` bool (n,) says which events the model can take at all, None where it can take every one; the others' rows
-    of `emulated` mean nothing.
+    `left_out` gives, by reason, bool (n,): which events are not compared although others are; their rows of `emulated`
+    mean nothing, and no event has two reasons.
     """
 
     batch: Batch
@@ -34,17 +36,19 @@ class Scored:
     emulated: NDArray[np.int64] | None
     reason: str | None
     trouble: str | None = None
-    fitting: NDArray[np.bool_] | None = None
+    left_out: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def summarise(self, lumisection: Lumisection, rows: slice | NDArray[np.bool_]) -> Summary:
         """Return the summary of these rows, which are all of one lumisection."""
         key = SummaryKey(self.batch.header.stream, lumisection, self.epoch)
         batch, emulated = self.batch.select(rows), None if self.emulated is None else self.emulated[rows]
-        if self.fitting is None or emulated is None:
+        if not self.left_out or emulated is None:
             return self.summariser.summarise(key, batch, emulated, self.reason)
-        fits = self.fitting[rows]
-        compared = self.summariser.summarise(key, batch.select(fits), emulated[fits])
-        return compared + self.summariser.summarise(key, batch.select(~fits), None, OUTSIDE_FORMAT)
+        compared = ~np.logical_or.reduce([out[rows] for out in self.left_out.values()])
+        summary = self.summariser.summarise(key, batch.select(compared), emulated[compared])
+        for reason, out in self.left_out.items():
+            summary += self.summariser.summarise(key, batch.select(out[rows]), None, reason)
+        return summary
 
 
 class Scoring:
@@ -55,7 +59,7 @@ class Scoring:
         self._summarisers: dict[Shape, Summariser] = {}
 
     def score(self, batch: Batch) -> Scored | Rejected:
-        """Re-emulate `batch`. A failing emulator makes the events not comparable; a wrong width rejects the batch."""
+        """Re-emulate `batch`. Where the emulator fails, events are not comparable; a wrong width rejects the batch."""
         try:
             found = self._shelf.find(batch.header.model, batch.header.digest)
         except Exception as error:  # noqa: BLE001 - an engine that does not load must not stop the watch
@@ -69,15 +73,15 @@ class Scoring:
                 f"{found.inputs} and {found.outputs}: the producer names the wrong model"
             )
             return Rejected(Reason.WIDTH, detail, batch.header.stream)
-        emulated, trouble, fitting = _emulate(found, batch)
+        answer = _emulate(found, batch)
         return Scored(
             batch=batch,
             epoch=_epoch(batch, found.digest),
             summariser=self._summariser(batch, found.layout, found.threshold),
-            emulated=emulated,
-            reason=None if emulated is not None else EMULATOR_FAILED,
-            trouble=trouble,
-            fitting=fitting,
+            emulated=answer.scores,
+            reason=None if answer.scores is not None else EMULATOR_FAILED,
+            trouble=answer.trouble,
+            left_out=answer.left_out,
         )
 
     def _unscored(self, batch: Batch, why: NotComparable) -> Scored:
@@ -102,25 +106,48 @@ def _epoch(batch: Batch, digest: str) -> Epoch:
     return Epoch(header.model, digest, header.menu, header.firmware, header.prescale_column)
 
 
-def _emulate(rescorer: Rescorer, batch: Batch) -> tuple[NDArray[np.int64] | None, str | None, NDArray[np.bool_] | None]:
-    """Return the emulated scores, or None and what went wrong in a sentence; and which events fit, if not all do."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    """What an emulator said: scores, or None; what went wrong in a sentence; which events were left out, by reason."""
+
+    scores: NDArray[Any] | None
+    trouble: str | None = None
+    left_out: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+def _emulate(rescorer: Rescorer, batch: Batch) -> _Answer:
     who = f"the emulator of {rescorer.label} ({rescorer.digest[:19]}…)"
     try:
-        scores, fitting = _score_what_fits(rescorer, batch.inputs)
+        answer = _score_what_fits(rescorer, batch, who)
     except Exception as error:  # noqa: BLE001 - whatever an engine raises, the daemon does not stop for a message
-        return None, f"{who} raised {type(error).__name__}: {error}", None
+        return _Answer(None, f"{who} raised {type(error).__name__}: {error}")
+    scores = np.asarray(answer.scores)
     if scores.shape != batch.score.shape or scores.dtype.kind not in "iu":
-        return None, f"{who} returned {scores.dtype} {scores.shape}, not integers {batch.score.shape}", None
-    return scores.astype(np.int64, copy=False), None, fitting
+        return _Answer(None, f"{who} returned {scores.dtype} {scores.shape}, not integers {batch.score.shape}")
+    return replace(answer, scores=scores.astype(np.int64, copy=False))
 
 
-def _score_what_fits(rescorer: Rescorer, inputs: NDArray[Any]) -> tuple[NDArray[np.integer], NDArray[np.bool_] | None]:
-    """Return the scores, and which events the model can take where it cannot take all. Raises what the engine does."""
+def _score_what_fits(rescorer: Rescorer, batch: Batch, who: str) -> _Answer:
+    """Score the events that the model can take, which are most often all. Raises what the engine does."""
     try:
-        return np.asarray(rescorer.score(inputs)), None
+        return _score(rescorer, batch, who)
     except ValueError:
         # Asked only now: looking at every input beforehand would be paid for by all good batches.
-        fitting = np.asarray(rescorer.fits(inputs))
+        fitting = np.asarray(rescorer.fits(batch.inputs))
         if fitting.all():
             raise
-        return np.asarray(rescorer.score(np.where(fitting[:, None], inputs, 0))), fitting
+        filled = replace(batch, inputs=np.where(fitting[:, None], batch.inputs, 0))
+        answer = _score(rescorer, filled, who)
+        left_out = {reason: out & fitting for reason, out in answer.left_out.items()}
+        return replace(answer, left_out={OUTSIDE_FORMAT: ~fitting, **left_out})
+
+
+def _score(rescorer: Rescorer, batch: Batch, who: str) -> _Answer:
+    """Score all events, but for those that the emulator does not survive."""
+    try:
+        return _Answer(rescorer.score(batch.inputs))
+    except Poison as poison:
+        row, why = next(iter(poison.why.items()))
+        where = f"event {batch.event[row]} of run {batch.run[row]}"
+        trouble = f"{who} failed on {len(poison.why)} of {len(batch)} events, first on {where}: {why}"
+        return _Answer(poison.scores, trouble, {EMULATOR_FAILED: ~poison.answered})

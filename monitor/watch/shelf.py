@@ -14,7 +14,7 @@ from emulator.layout import Layout
 UNKNOWN_MODEL = "unknown-model"  # no card has the announced label
 AMBIGUOUS_LABEL = "ambiguous-label"  # several cards have it, and the producer announces no digest
 UNKNOWN_DIGEST = "unknown-digest"  # the producer announces a digest that no card has
-EMULATOR_FAILED = "emulator-failed"  # the card is known, its engine did not answer
+EMULATOR_FAILED = "emulator-failed"  # the card is known, its engine did not answer, or not for this event
 OUTSIDE_FORMAT = "outside-format"  # the event holds integers that the model's input bits cannot hold
 
 REASONS = (UNKNOWN_MODEL, AMBIGUOUS_LABEL, UNKNOWN_DIGEST, EMULATOR_FAILED, OUTSIDE_FORMAT)
@@ -54,7 +54,10 @@ class Rescorer(Protocol):
         ...
 
     def score(self, raw: NDArray[Any]) -> NDArray[Any]:
-        """Return the raw scores, int64 (n, outputs), of raw inputs (n, inputs). May raise: then nothing is compared."""
+        """Return the raw scores, int64 (n, outputs), of raw inputs (n, inputs).
+
+        May raise: after `emulator.poison.Poison` the events that have scores are compared, after anything else none.
+        """
         ...
 
     def fits(self, raw: NDArray[Any]) -> NDArray[np.bool_]:

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.engines import compiler
 from emulator.engines.bounds import Bounds
-from emulator.engines.compiler import Compiler, cache_directory
+from emulator.engines.compiler import Compiler, installed, library_of
 from emulator.engines.gemm import GemmEngine
 from emulator.engines.native.source import RAW_TYPES, write_sources
 from emulator.engines.native.unit import Target
@@ -128,18 +127,17 @@ def target_of(macros: Mapping[str, str]) -> Target:
 def _compiler(march: str) -> tuple[Compiler, Mapping[str, str]]:
     """Return the compiler for a processor, and what it says of it. Raises `NotCompiled` where there is none."""
     flags = (*FLAGS, f"-march={march}")
-    tool = compiler.installed(flags, standards=STANDARDS)
+    tool = installed(flags, standards=STANDARDS)
     macros = tool.defined()
     if target_of(macros).register == 64:
-        return compiler.installed(flags + _WIDE, standards=STANDARDS), macros
+        return installed(flags + _WIDE, standards=STANDARDS), macros
     return tool, macros
 
 
 def _built(program: Program, march: str, cache: Path | None) -> Path:
     tool, macros = _compiler(march)
     sources = write_sources(program, target_of(macros))
-    where = cache_directory("native") if cache is None else cache
-    return compiler.compiled(sources, unit="network.cpp", tool=tool, cache=where, machine=macros)
+    return library_of(sources, unit="network.cpp", kind="native", tool=tool, machine=macros, cache=cache)
 
 
 def _address(array: NDArray[Any]) -> ctypes.c_void_p:

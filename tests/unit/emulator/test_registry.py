@@ -142,13 +142,15 @@ def test_a_program_whose_arrays_do_not_fit_together_is_a_broken_card(tmp_path: P
         emulator.load(tmp_path / "v1")
 
 
-def test_an_engine_of_a_later_version_is_refused_by_name(site: Path) -> None:
-    with pytest.raises(emulator.EngineUnavailable, match="'abi' is not available in this version"):
+def test_a_card_without_a_compiled_library_has_no_abi_engine(site: Path) -> None:
+    with pytest.raises(emulator.EngineUnavailable, match="'v1' has no compiled library: use 'native', 'gemm', 'csim'"):
         emulator.load(site / "v1", "abi")
 
 
 def test_an_unknown_engine_is_refused(site: Path) -> None:
-    with pytest.raises(emulator.EngineUnavailable, match="no engine 'gpu': use 'native', 'gemm', 'csim' or 'auto'"):
+    with pytest.raises(
+        emulator.EngineUnavailable, match="no engine 'gpu': use 'native', 'gemm', 'csim', 'abi' or 'auto'"
+    ):
         emulator.load(site / "v1", "gpu")  # type: ignore[arg-type]
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.trigger.batch import Place, Reason, Received, Rejected
+from emulator.poison import Poison
+from monitor.trigger.batch import Batch, Place, Reason, Received, Rejected
 from monitor.trigger.lumisection import Lumisection
 from monitor.watch.calendar import Calendar
 from monitor.watch.closed import PartitionClosed
@@ -139,6 +140,44 @@ def test_an_emulator_that_answers_nonsense_is_not_believed() -> None:
     done = step(worker((Nonsense("v1", V1.weights),)), batch((1, 5)), end(1, 5, 20))
     assert only(done).summaries[0].not_comparable == {"emulator-failed": 20}
     assert "19" in done.troubles[0]
+
+
+class Deadly(Linear):
+    """Does not survive events whose first input is zero."""
+
+    def score(self, raw: np.ndarray) -> np.ndarray:  # type: ignore[override]
+        scores = super().score(raw)
+        why = {int(row): "killed by signal 11" for row in np.flatnonzero(raw[:, 0] == 0)}
+        if not self.fits(raw).all():
+            raise ValueError("an input does not fit")
+        if why:
+            raise Poison("deadly.so", why=why, scores=np.where(raw[:, :1] == 0, -1, scores))
+        return scores
+
+
+def survivable() -> Batch:
+    records = batch((1, 5))
+    inputs = records.inputs.astype(np.int32)
+    inputs[:, 0] = 9
+    return replace(records, inputs=inputs, score=V1.score(inputs))
+
+
+def test_events_that_the_emulator_does_not_survive_are_told_and_all_others_are_compared() -> None:
+    records = survivable()
+    records.inputs[[3, 11], 0] = 0
+    done = step(worker((Deadly("v1", V1.weights),)), records, end(1, 5, 20))
+    summary = only(done).summaries[0]
+    assert (summary.compared, summary.not_comparable) == (18, {"emulator-failed": 2})
+    assert summary.mismatched == 0
+    (trouble,) = done.troubles
+    assert f"failed on 2 of 20 events, first on event {records.event[3]} of run 1: killed by signal 11" in trouble
+
+
+def test_an_event_that_does_not_fit_and_one_that_kills_are_left_out_for_their_own_reasons() -> None:
+    records = survivable()
+    records.inputs[3, 0], records.inputs[11, 4] = 0, 1 << 20  # the latter is replaced by zeros, which kill as well
+    summary = only(step(worker((Deadly("v1", V1.weights),)), records, end(1, 5, 20))).summaries[0]
+    assert (summary.compared, summary.not_comparable) == (18, {"emulator-failed": 1, "outside-format": 1})
 
 
 def test_a_shelf_that_raises_does_not_stop_the_watch() -> None:

@@ -1,0 +1,1 @@
+extern "C" int interface_factor() { return 1000; }
