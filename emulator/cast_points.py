@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.formats import Format, Raw
-from emulator.graph import Dense, Dot, Layer, Merge, Program, Scale, Softmax, Tensor
+from emulator.graph import Dense, Dot, Layer, Merge, Program, Quantiser, Scale, Softmax, Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,42 +39,48 @@ def cast_points(program: Program, traced: list[tuple[str, Raw]], pool: Raw) -> I
 
 
 def _point(layer: Layer, sources: Sequence[NDArray[np.float64]], tensors: Sequence[Tensor]) -> CastPoint:
-    x, fraction, target = sources[0], tensors[0].format.fraction, layer.output.format
+    x, fraction = sources[0], tensors[0].format.fraction
+    values = x
+    formats: tuple[Format, ...] = (layer.output.format,)
     match layer:
         case Dense():
             fraction += layer.weight_format.fraction
             sums = _gathered(x, layer.gather) @ layer.weights.astype(np.float64)
             sums += layer.bias * 2.0 ** (fraction - layer.bias_format.fraction)
-            return CastPoint(sums.reshape(len(x), -1), fraction, (layer.accumulator, target))
+            values, formats = sums.reshape(len(x), -1), (layer.accumulator, *formats)
         case Scale():
             fraction += layer.factor_format.fraction
             repeats = -(-x.shape[1] // len(layer.factor))
             factor, bias = (np.tile(part, repeats)[: x.shape[1]] for part in (layer.factor, layer.bias))
-            return CastPoint(x * factor + bias * 2.0 ** (fraction - layer.bias_format.fraction), fraction, (target,))
+            values = x * factor + bias * 2.0 ** (fraction - layer.bias_format.fraction)
         case Dot():
-            sums = (x * sources[1]).sum(axis=1, keepdims=True)
-            return CastPoint(sums, fraction + tensors[1].format.fraction, (layer.accumulator, target))
+            fraction += tensors[1].format.fraction
+            values, formats = (x * sources[1]).sum(axis=1, keepdims=True), (layer.accumulator, *formats)
+        case Quantiser():
+            formats = tuple(fmt for fmt in layer.groups() if fmt is not None)
         case Merge():
-            return _merged(layer, sources, tensors)
+            values, fraction = _merged(layer, sources, tensors)
         case Softmax():
             rows = x.reshape(len(x), layer.outer, layer.slices, layer.inner)
-            formats = (layer.norm_format,) if layer.norm_format is not None else (target,)
-            return CastPoint((rows.max(axis=2, keepdims=True) - rows).reshape(len(x), -1), fraction, formats)
-        case _:
-            return CastPoint(x, fraction, (target,))
+            values = (rows.max(axis=2, keepdims=True) - rows).reshape(len(x), -1)
+            formats = (layer.norm_format,) if layer.norm_format is not None else formats
+    return CastPoint(values, fraction, formats)
 
 
-def _merged(layer: Merge, sources: Sequence[NDArray[np.float64]], tensors: Sequence[Tensor]) -> CastPoint:
+def _merged(
+    layer: Merge, sources: Sequence[NDArray[np.float64]], tensors: Sequence[Tensor]
+) -> tuple[NDArray[np.float64], int]:
+    """Return the joined values and their fraction bits."""
     a, b = sources
     width = max(a.shape[1], b.shape[1])
     a, b = (np.tile(part, (1, -(-width // part.shape[1])))[:, :width] for part in (a, b))
     left, right = (tensor.format.fraction for tensor in tensors)
     if layer.operation == "multiply":
-        return CastPoint(a * b, left + right, (layer.output.format,))
+        return a * b, left + right
     fraction = max(left, right)
     a, b = a * 2.0 ** (fraction - left), b * 2.0 ** (fraction - right)
     both = {"subtract": a - b, "maximum": np.maximum(a, b), "minimum": np.minimum(a, b)}.get(layer.operation, a + b)
-    return CastPoint(both, fraction + (layer.operation == "average"), (layer.output.format,))
+    return both, fraction + (layer.operation == "average")
 
 
 def _gathered(x: NDArray[np.float64], gather: Raw | None) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import hls4ml
 
-from emulator.importers.files import read_keras, read_onnx
+from emulator.importers.files import read_keras, read_keras3, read_onnx
 
 VERSION: str = hls4ml.__version__
 """Of hls4ml: it is part of the result, since equal graphs have given other scores in other versions."""
@@ -38,10 +38,10 @@ def read_graph(
     ----------
     source
         A ModelGraph; a `.fml` file that `ModelGraph.save` wrote; an hls4ml project directory whose configuration names
-        its model file; an `.onnx` file; a Keras `.json` file with its weights beside it (`NAME_weights.h5`) or in
-        `weights`.
+        its model file; an `.onnx` file; a `.keras` file of Keras 3 or HGQ2, for which these must be installed; a Keras
+        `.json` file with its weights beside it (`NAME_weights.h5`) or in `weights`.
     hls_config, backend
-        How hls4ml converts an `.onnx` or `.json` file. The other sources bring their own.
+        How hls4ml converts an `.onnx`, `.keras` or `.json` file. The other sources bring their own.
 
     Raises
     ------
@@ -75,10 +75,12 @@ def _converted(path: Path, *, weights: Path | None, hls_config: Mapping[str, Any
             return hls4ml.converters.deserialize_model(path)
         case ".onnx":
             return read_onnx(path, hls_config=hls_config, backend=backend)
+        case ".keras":
+            return read_keras3(path, hls_config=hls_config, backend=backend)
         case ".json":
             beside = weights or path.with_name(f"{path.stem}_weights.h5")
             return read_keras(path, beside, hls_config=hls_config, backend=backend)
-    raise UnreadableModel(f"{path} is not an .fml, .onnx or .json file, nor a project directory")
+    raise UnreadableModel(f"{path} is not an .fml, .onnx, .keras or .json file, nor a project directory")
 
 
 def _project(path: Path) -> Any:

@@ -17,6 +17,7 @@ from emulator.engines.bounds import Bounds
 from emulator.engines.gemm_activations import (
     plan_curve,
     plan_hard,
+    plan_quantiser,
     plan_rectifier,
     plan_sign,
     plan_softmax,
@@ -37,6 +38,7 @@ from emulator.graph import (
     Merge,
     Pool,
     Program,
+    Quantiser,
     Rectifier,
     Scale,
     Select,
@@ -162,6 +164,8 @@ def planned(layer: Layer, sources: list[tuple[Tensor, Signal]]) -> tuple[Run, Si
             return plan_merge(layer, signal, other)
         case Pool():
             return plan_pool(layer, signal, tensor)
+        case Quantiser():
+            return plan_quantiser(layer, signal)
         case Rectifier():
             return plan_rectifier(layer, signal)
         case Scale():

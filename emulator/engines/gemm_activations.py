@@ -6,9 +6,30 @@ import numpy as np
 
 from emulator.engines.gemm_signal import Signal, Step, aligned, as_int64, carrier, checked, planned_cast
 from emulator.formats import Format, Integers, Raw, Rounding, cast, limited, rounded
-from emulator.graph import Curve, Hard, NotExact, Rectifier, Sign, Softmax, Table, Tensor
+from emulator.graph import Curve, Hard, NotExact, Quantiser, Rectifier, Sign, Softmax, Table, Tensor
 
 _INT = 1 << 31
+
+
+def plan_quantiser(layer: Quantiser, source: Signal) -> tuple[Step, Signal]:
+    """Plan every element through its own format."""
+    target, steps, whole = layer.output.format, [], Signal(0, 0, layer.output.format.fraction)
+    for fmt, elements in layer.groups().items():
+        if fmt is None:
+            continue
+        inner, held = planned_cast(source, fmt, layer.name)
+        outer, result = planned_cast(held, target, layer.name)
+        steps.append((elements, inner, outer))
+        whole = whole.united(result)
+    kind = carrier(whole.reach)
+
+    def quantised(values: Integers) -> Integers:
+        chosen = np.zeros((len(values), layer.output.size), dtype=kind)
+        for elements, inner, outer in steps:
+            chosen[:, elements] = outer(inner(values[:, elements]))
+        return chosen
+
+    return quantised, whole
 
 
 def plan_rectifier(layer: Rectifier, source: Signal) -> tuple[Step, Signal]:

@@ -1,6 +1,6 @@
 """The integer program: layers with raw integer weights and formats, and nothing that a float could blur."""
 
-from emulator.graph.activations import Cast, Curve, Hard, Rectifier, Sign, Softmax, Table
+from emulator.graph.activations import Cast, Curve, Hard, Quantiser, Rectifier, Sign, Softmax, Table
 from emulator.graph.merges import Concatenate, Dot, Merge
 from emulator.graph.program import KINDS, Layer, NotExact, Program
 from emulator.graph.sums import Dense, Pool, Scale, Select
@@ -19,6 +19,7 @@ __all__ = [
     "NotExact",
     "Pool",
     "Program",
+    "Quantiser",
     "Rectifier",
     "Scale",
     "Select",

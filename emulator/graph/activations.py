@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emulator.formats import Format, Raw
+import numpy as np
+
+from emulator.formats import Format, Overflow, Raw, Rounding
 from emulator.graph.tensor import Tensor
 
 
@@ -15,6 +17,43 @@ class Cast:
     name: str
     sources: tuple[str, ...]
     output: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantiser:
+    """Element i cast to a format of its own, then to the output's: HGQ2's heterogeneous quantisers.
+
+    Attributes
+    ----------
+    signed, width, integer
+        (elements,): 0 or 1, number of bits, bits left of the point; `width` 0 gives 0 whatever the element is.
+    rounding, overflow
+        Of the elements' formats, as `Rounding` and `Overflow` name them.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    output: Tensor
+    signed: Raw
+    width: Raw
+    integer: Raw
+    rounding: str
+    overflow: str
+
+    def groups(self) -> dict[Format | None, Raw]:
+        """Return the elements of every format, None for those that are 0."""
+        rows = np.stack([self.signed, self.width, self.integer], axis=1)
+        found: dict[Format | None, Raw] = {}
+        for row in np.unique(rows, axis=0).tolist():
+            signed, width, integer = row
+            key = (
+                Format(bool(signed), width, integer, Rounding(self.rounding), Overflow(self.overflow))
+                if width
+                else None
+            )
+            ours = np.flatnonzero((rows == row).all(axis=1))
+            found[key] = np.concatenate([found[key], ours]) if key in found else ours
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,20 +6,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from emulator.graph.activations import Cast, Curve, Hard, Rectifier, Sign, Softmax, Table
+from emulator.graph.activations import Cast, Curve, Hard, Quantiser, Rectifier, Sign, Softmax, Table
 from emulator.graph.merges import Concatenate, Dot, Merge
 from emulator.graph.sums import Dense, Pool, Scale, Select
 from emulator.graph.tensor import Tensor
 
 Layer = (
-    Cast | Concatenate | Curve | Dense | Dot | Hard | Merge | Pool | Rectifier | Scale | Select | Sign | Softmax | Table
+    Cast
+    | Concatenate
+    | Curve
+    | Dense
+    | Dot
+    | Hard
+    | Merge
+    | Pool
+    | Quantiser
+    | Rectifier
+    | Scale
+    | Select
+    | Sign
+    | Softmax
+    | Table
 )
 
 KINDS: Mapping[str, type[Layer]] = MappingProxyType(
     {
         kind.__name__: kind
         for kind in (
-            *(Cast, Concatenate, Curve, Dense, Dot, Hard, Merge, Pool, Rectifier),
+            *(Cast, Concatenate, Curve, Dense, Dot, Hard, Merge, Pool, Quantiser, Rectifier),
             *(Scale, Select, Sign, Softmax, Table),
         )
     }

@@ -1,8 +1,9 @@
-"""From a model file to an hls4ml ModelGraph: Keras JSON with HDF5 weights, ONNX and QONNX; no TensorFlow needed."""
+"""From a model file to an hls4ml ModelGraph: Keras JSON with HDF5 weights, Keras 3, HGQ2, ONNX and QONNX."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import warnings
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from hls4ml.converters import convert_from_onnx_model, keras_v2_to_hls
+from hls4ml.converters import convert_from_keras_model, convert_from_onnx_model, keras_v2_to_hls
 from hls4ml.utils.config import create_config
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.cleanup import cleanup_model
@@ -34,6 +35,22 @@ def read_keras(
     with contextlib.redirect_stdout(io.StringIO()):
         # convert_from_config answers None in silence for these two keys.
         return keras_v2_to_hls(config)
+
+
+def read_keras3(path: Path, *, hls_config: Mapping[str, Any] | None = None, backend: str = "Vitis") -> Any:
+    """Return the ModelGraph of a model that Keras 3 saved as `.keras`, with layers of HGQ2 where that is installed.
+
+    Keras computes with whatever `KERAS_BACKEND` names. Raises ModuleNotFoundError where Keras is not installed.
+    """
+    _check_file(path)
+    keras = importlib.import_module("keras")
+    with contextlib.suppress(ModuleNotFoundError):
+        importlib.import_module("hgq.layers")  # tells Keras its layers
+    model = keras.saving.load_model(path, compile=False)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return convert_from_keras_model(
+            model, output_dir="model", backend=backend, hls_config=_with_defaults(hls_config)
+        )
 
 
 def read_onnx(path: Path, *, hls_config: Mapping[str, Any] | None = None, backend: str = "Vivado") -> Any:

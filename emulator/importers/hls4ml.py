@@ -7,11 +7,12 @@ from types import MappingProxyType
 from typing import Any
 
 from emulator.graph import Layer, NotExact, Program, Tensor
-from emulator.importers import activations, sums
+from emulator.importers import activations, generated, sums
 from emulator.importers.cpp import Call, parse_call, parse_structs
 from emulator.importers.site import Site, Types, stored
 
 Translation = Callable[[Site], Layer]
+Composite = Callable[[Site], tuple[Layer, ...]]
 
 TRANSLATIONS: Mapping[str, Translation] = MappingProxyType(
     {
@@ -41,6 +42,11 @@ TRANSLATIONS: Mapping[str, Translation] = MappingProxyType(
 )
 """How each nnet:: function becomes a layer; what is not here has no exact program."""
 
+GENERATED: Mapping[str, Composite] = MappingProxyType(
+    {"mask_fn_codegen": generated.quantiser, "da_codegen": generated.distributed_arithmetic}
+)
+"""How code that hls4ml wrote for one layer becomes layers, by the attribute that holds it."""
+
 _BACKENDS = ("Vivado", "Vitis", "VivadoAccelerator")
 
 
@@ -62,9 +68,9 @@ def import_graph(graph: Any) -> Program:
         if call is None:
             _follow(node, tensors, types)
             continue
-        layer = _translated(node, call, tensors=tensors, types=types)
-        layers.append(layer)
-        tensors[layer.output.name] = layer.output
+        for layer in _translated(node, call, tensors=tensors, types=types):
+            layers.append(layer)
+            tensors[layer.output.name] = layer.output
     outputs = tuple(tensors[variable.name].name for variable in graph.get_output_variables())
     return Program(inputs, tuple(layers), outputs)
 
@@ -117,10 +123,8 @@ def _follow(node: Any, tensors: dict[str, Tensor], types: Types) -> None:
         tensors[variable.name] = Tensor(source.name, shape, types.format(variable.type.name, node.name))
 
 
-def _translated(node: Any, call: Call, *, tensors: Mapping[str, Tensor], types: Types) -> Layer:
-    translation = TRANSLATIONS.get(call.function)
-    if translation is None:
-        raise NotExact(node.name, f"nnet::{call.function} has no translation")
+def _translated(node: Any, call: Call, *, tensors: Mapping[str, Tensor], types: Types) -> tuple[Layer, ...]:
+    translation, code = _translation(node, call)
     variables = list(node.get_variables())
     if len(variables) != 1:
         raise NotExact(node.name, f"it has {len(variables)} outputs")
@@ -132,6 +136,7 @@ def _translated(node: Any, call: Call, *, tensors: Mapping[str, Tensor], types: 
         output=_tensor(variables[0], types, node.name),
         weights={weight.name: stored(weight, types, node.name) for weight in node.get_weights()},
         types=types,
+        code=code,
     )
     try:
         return translation(site)
@@ -139,6 +144,17 @@ def _translated(node: Any, call: Call, *, tensors: Mapping[str, Tensor], types: 
         if isinstance(error, NotExact):
             raise
         raise NotExact(node.name, f"nnet::{call.function} was not understood: {error!r}") from error
+
+
+def _translation(node: Any, call: Call) -> tuple[Composite, str]:
+    """Return how a layer is translated, and the code that hls4ml wrote for it alone."""
+    for attribute, composite in GENERATED.items():
+        if written := node.get_attr(attribute):
+            return composite, str(written.code)
+    translation = TRANSLATIONS.get(call.function)
+    if translation is None:
+        raise NotExact(node.name, f"nnet::{call.function} has no translation")
+    return lambda site: (translation(site),), ""
 
 
 def _tensor(variable: Any, types: Types, layer: str) -> Tensor:

@@ -45,6 +45,8 @@ class Site:
         The layer's name in the trace.
     sources, output
         Tensors as they were declared.
+    code
+        The C++ that hls4ml wrote for this layer alone, "" for a call of nnet_utils.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Site:
     output: Tensor
     weights: Mapping[str, Weights]
     types: Types
+    code: str = ""
 
     @property
     def config(self) -> Struct:

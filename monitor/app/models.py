@@ -46,8 +46,8 @@ def _add_import(parts: Commands) -> None:
         parts,
         "import",
         import_model,
-        text="make a card of a model that hls4ml can convert (Keras json+h5, ONNX, QONNX, hls4ml project), certified, "
-        "or of a compiled emulator library with its manifest",
+        text="make a card of a model that hls4ml can convert (Keras json+h5, .keras of Keras 3 or HGQ2, ONNX, QONNX, "
+        "hls4ml project), certified, or of a compiled emulator library with its manifest",
         example="trigwatch model import tagger.onnx --label tagger_v1 --out models/",
     )
     parser.add_argument("source", type=Path, help="the model file, hls4ml project folder or emulator library")

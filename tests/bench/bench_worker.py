@@ -1,6 +1,6 @@
 """What it costs to run a compiled emulator in a process of its own, and how soon it is back after it died.
 
-Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/bench/bench_worker.py
+Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m tests.bench.bench_worker
 
 The other side of the comparison is the same driver with the same library in this process, where a crash would be ours.
 Rounds of both take turns, and the best of each counts. Both give the same bits, which is looked at here once more.

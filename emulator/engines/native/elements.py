@@ -6,7 +6,7 @@ import numpy as np
 
 from emulator.engines.gemm_merges import joined_range
 from emulator.engines.gemm_signal import Signal, aligned
-from emulator.engines.native.unit import Casting, Unit, wider, working
+from emulator.engines.native.unit import Casting, Unit, cast_signal, wider, working
 from emulator.formats import Format, cast
 from emulator.graph import (
     Cast,
@@ -17,6 +17,7 @@ from emulator.graph import (
     Layer,
     Merge,
     Pool,
+    Quantiser,
     Rectifier,
     Scale,
     Select,
@@ -38,6 +39,23 @@ def emit_cast(layer: Cast, source: Signal, unit: Unit) -> None:
     """Write a cast."""
     casting = Casting.of(source, layer.output.format, layer.name)
     _map(layer, unit, casting.kind, f"{casting.call}(v)")
+
+
+def emit_quantiser(layer: Quantiser, source: Signal, unit: Unit) -> None:
+    """Write every element through its own format, format by format."""
+    for fmt, elements in layer.groups().items():
+        places = unit.places(elements, min(layer.output.size, unit.tensors[layer.sources[0]][2]))
+        if fmt is None:
+            kind, result = "int32_t", "v * 0"
+        else:
+            inner = Casting.of(source, fmt, layer.name)
+            outer = Casting.of(cast_signal(source, fmt, layer.name), layer.output.format, layer.name)
+            kind = wider(inner.kind, outer.kind)
+            result = f"{outer.call}({inner.call}(v))"
+        unit.say(
+            f"spread<{kind}, {len(elements)}>({_in(layer, unit)}, {places}, {places}, {_out(layer, unit)}, "
+            f"{unit.function('auto v', result)});"
+        )
 
 
 def emit_rectifier(layer: Rectifier, source: Signal, unit: Unit) -> None:

@@ -15,6 +15,7 @@ from emulator.engines.native.elements import (
     emit_hard,
     emit_merge,
     emit_pool,
+    emit_quantiser,
     emit_rectifier,
     emit_scale,
     emit_select,
@@ -35,6 +36,7 @@ from emulator.graph import (
     Merge,
     Pool,
     Program,
+    Quantiser,
     Rectifier,
     Scale,
     Select,
@@ -97,6 +99,8 @@ def emit(layer: Layer, unit: Unit, fmt: Format) -> None:  # noqa: C901, PLR0912 
             emit_merge(layer, source, other, unit)
         case Pool():
             emit_pool(layer, source, fmt, unit)
+        case Quantiser():
+            emit_quantiser(layer, source, unit)
         case Rectifier():
             emit_rectifier(layer, source, unit)
         case Scale():

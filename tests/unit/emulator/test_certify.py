@@ -185,7 +185,7 @@ def test_a_layout_of_another_width_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("model.txt", "not an .fml, .onnx or .json file"),
+        ("model.txt", "not an .fml, .onnx, .keras or .json file"),
         (".", "not an hls4ml project"),
         ("missing.json", "is not a file"),
         ("broken.onnx", "cannot convert"),

@@ -15,8 +15,8 @@ from emulator.engines import compiler
 from emulator.engines.compiler import NotCompiled
 from emulator.engines.gemm import GemmEngine
 from emulator.engines.native.engine import NativeEngine, target_of
-from emulator.formats import Format, Overflow, Raw, Rounding
-from emulator.graph import Cast, Concatenate, Dense, Dot, Merge, NotExact, Program, Select, Tensor
+from emulator.formats import Format, Overflow, Raw, Rounding, cast
+from emulator.graph import Cast, Concatenate, Dense, Dot, Merge, NotExact, Program, Quantiser, Select, Tensor
 
 fmt = Format.parse
 
@@ -226,6 +226,26 @@ def test_without_a_compiler_the_message_says_what_to_install(cache: Path, monkey
 def test_no_threads_are_refused(cache: Path) -> None:
     with pytest.raises(ValueError, match="0 threads"):
         NativeEngine(small(), threads=0, cache=cache)
+
+
+def test_every_element_of_a_quantiser_is_cast_by_its_own_format_first(cache: Path) -> None:
+    generator = np.random.default_rng(8)
+    x, output = Tensor("x", (30,), fmt("ap_fixed<14,6>")), fmt("ap_fixed<20,8,AP_RND,AP_SAT>")
+    width, integer, signed = generator.integers(0, 12, 30), generator.integers(-2, 8, 30), generator.integers(0, 2, 30)
+    for rounding, overflow in (
+        (Rounding.RND, Overflow.WRAP),
+        (Rounding.TRN, Overflow.SAT),
+        (Rounding.RND_CONV, Overflow.SAT_SYM),
+    ):
+        layer = Quantiser("q", ("x",), Tensor("y", (30,), output), signed, width, integer, rounding, overflow)
+        program = Program((x,), (layer,), ("y",))
+        raw = anything(program, 1500, generator)
+        expected = np.zeros_like(raw)
+        for i in np.flatnonzero(width):
+            own = Format(bool(signed[i]), int(width[i]), int(integer[i]), rounding, overflow)
+            expected[:, i] = cast(cast(raw[:, i], x.format.fraction, own), own.fraction, output)
+        assert np.array_equal(GemmEngine(program).score(raw), expected)
+        assert np.array_equal(NativeEngine(program, cache=cache).score(raw), expected)
 
 
 def test_a_dot_product_adds_in_its_accumulator_step_by_step(cache: Path) -> None:
