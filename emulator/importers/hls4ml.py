@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from emulator.graph import Layer, NotExact, Program, Tensor
-from emulator.importers import activations, generated, sums
+from emulator.importers import activations, convolutions, generated, moves, sums
 from emulator.importers.cpp import Call, parse_call, parse_structs
 from emulator.importers.site import Site, Types, stored
 
@@ -17,16 +17,18 @@ Composite = Callable[[Site], tuple[Layer, ...]]
 TRANSLATIONS: Mapping[str, Translation] = MappingProxyType(
     {
         "dense": sums.dense,
-        "conv_1d_cl": sums.convolution,
-        "conv_2d_cl": sums.convolution,
-        "pointwise_conv_1d_cl": sums.convolution,
-        "pointwise_conv_2d_cl": sums.convolution,
+        **dict.fromkeys(("conv_1d_cl", "conv_2d_cl"), convolutions.convolution),
+        **dict.fromkeys(("pointwise_conv_1d_cl", "pointwise_conv_2d_cl"), convolutions.convolution),
+        **dict.fromkeys(("depthwise_conv_1d_cl", "depthwise_conv_2d_cl"), convolutions.depthwise),
         "normalize": sums.normalise,
         **dict.fromkeys(("pooling1d_cl", "pooling2d_cl", "global_pooling1d_cl", "global_pooling2d_cl"), sums.pooling),
         **dict.fromkeys(("add", "subtract", "multiply", "average", "maximum", "minimum"), sums.merge),
         "dot1d": sums.dot,
-        **dict.fromkeys(("concatenate1d", "concatenate2d", "concatenate3d"), sums.concatenate),
-        "transpose": sums.transpose,
+        **dict.fromkeys(("concatenate1d", "concatenate2d", "concatenate3d"), moves.concatenate),
+        "transpose": moves.transpose,
+        **dict.fromkeys(("zeropad1d_cl", "zeropad2d_cl"), moves.zero_padding),
+        **dict.fromkeys(("cropping1d_cl", "cropping2d_cl"), moves.cropping),
+        "resize_nearest": moves.resize_nearest,
         "linear": activations.linear,
         **dict.fromkeys(("relu", "relu1", "relu6"), activations.relu),
         "thresholded_relu": activations.thresholded_relu,

@@ -1,11 +1,13 @@
-"""Translations of the calls that multiply, add or move: dense, convolutions, normalisation, pooling, merges."""
+"""Translations of the calls that multiply or add: dense, normalisation, pooling, merges."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from emulator.formats import Format, Raw
-from emulator.graph import Concatenate, Dense, Dot, Layer, Merge, Pool, Scale, Select
+from emulator.graph import Dense, Dot, Layer, Merge, Pool, Scale
 from emulator.importers import windows
 from emulator.importers.cpp import Struct
 from emulator.importers.site import Site, Weights
@@ -13,58 +15,52 @@ from emulator.importers.site import Site, Weights
 _SIGN = Format(signed=True, width=2, integer=2)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """Weights (inputs, outputs), bias, in which order inputs are added, and which elements they read, as in `Dense`."""
+
+    weights: Weights
+    bias: Weights
+    order: Raw
+    gather: Raw | None = None
+
+
 def dense(site: Site) -> Layer:
     """nnet::dense."""
-    return _dense(site, site.config, gather=None)
-
-
-def convolution(site: Site) -> Layer:
-    """nnet::conv_1d_cl, conv_2d_cl and their pointwise kin: a dense kernel at every position."""
     config = site.config
-    if config.constants.get("dilation", "1") != "1":
-        raise site.refuse("a dilated convolution")
-    partitions = config.integer("n_partitions")
-    rows, columns = windows.axes(config, "filt")
-    pointwise = "pointwise" in site.call.function or "Batched" in config.aliases.get("conv_kernel", "")
-    if pointwise and partitions != 1 and (rows.stride, columns.stride) != (1, 1):
-        raise site.refuse("a pointwise convolution in partitions with a stride")
-    gather = windows.kernel(rows, columns, config.integer("n_chan"))
-    if len(gather) * config.integer("n_filt") != site.output.size:
-        raise site.refuse(f"{len(gather)} positions do not make an output of shape {site.output.shape}")
-    return _dense(site, site.structs[config.types["mult_config"]], gather=gather)
-
-
-def _dense(site: Site, struct: Struct, *, gather: Raw | None) -> Dense:
-    n_in, n_out = _shape(site, struct, gather)
     weights, bias = (site.weights[name] for name in site.call.arguments[2:4])
-    natural = np.arange(n_in, dtype=np.int64)
+    matrix, order = stored_matrix(site, config, weights, (config.integer("n_in"), config.integer("n_out")))
+    return dense_of(site, config, Kernel(matrix, bias, order))
+
+
+def stored_matrix(site: Site, struct: Struct, weights: Weights, shape: tuple[int, int]) -> tuple[Weights, Raw]:
+    """Return the weights as (inputs, outputs), and the order in which the kernel of `struct` adds the inputs."""
+    n_in, n_out = shape
     kernel = struct.aliases["kernel"].split("<")[0]
     if kernel == "nnet::DenseLatency":
-        matrix, order = weights.raw.reshape(n_in, n_out), natural
-    elif kernel.startswith("nnet::DenseResource_rf"):
+        return Weights(weights.raw.reshape(n_in, n_out), weights.format), np.arange(n_in, dtype=np.int64)
+    if kernel.startswith("nnet::DenseResource_rf"):
         matrix = np.ascontiguousarray(weights.raw.reshape(n_out, n_in).T)
         order = _resource_order(site, n_in, n_out, struct.integer("reuse_factor"))
-    else:
-        raise site.refuse(f"kernel {kernel}")
-    multiplied = _multiplied(site, struct, Weights(matrix, weights.format))
+        return Weights(matrix, weights.format), order
+    raise site.refuse(f"kernel {kernel}")
+
+
+def dense_of(site: Site, struct: Struct, kernel: Kernel) -> Dense:
+    """Return the layer of a kernel that `struct` configures."""
+    multiplied = _multiplied(site, struct, kernel.weights)
     return Dense(
         name=site.name,
         sources=site.reads,
         output=site.output,
         weights=multiplied.raw,
         weight_format=multiplied.format,
-        bias=bias.raw.reshape(-1),
-        bias_format=bias.format,
+        bias=kernel.bias.raw.reshape(-1),
+        bias_format=kernel.bias.format,
         accumulator=site.format_of(struct, "accum_t"),
-        order=order,
-        gather=gather,
+        order=kernel.order,
+        gather=kernel.gather,
     )
-
-
-def _shape(site: Site, struct: Struct, gather: Raw | None) -> tuple[int, int]:
-    if gather is None:
-        return struct.integer("n_in"), struct.integer("n_out")
-    return gather.shape[1], site.config.integer("n_filt")
 
 
 def _multiplied(site: Site, struct: Struct, weights: Weights) -> Weights:
@@ -147,25 +143,3 @@ def dot(site: Site) -> Layer:
     if site.config.aliases["product"].split("<")[0] != "nnet::product::mult":
         raise site.refuse("a dot product of one-bit tensors")
     return Dot(site.name, site.reads, site.output, site.format("accum_t"))
-
-
-def concatenate(site: Site) -> Layer:
-    """nnet::concatenate1d, 2d, 3d."""
-    first, second = site.sources
-    rank = len(first.shape)
-    axis = site.config.integer("axis")
-    axis = axis + rank if axis < 0 else axis - 1
-    if rank == 1:
-        axis = 0
-    places = np.arange(first.size + second.size, dtype=np.int64)
-    parts = places[: first.size].reshape(first.shape), places[first.size :].reshape(second.shape)
-    return Concatenate(site.name, site.reads, site.output, np.concatenate(parts, axis=axis).reshape(-1))
-
-
-def transpose(site: Site) -> Layer:
-    """nnet::transpose: its own strides, from its own tables."""
-    to_shape, strides = (
-        [int(number) for number in site.config.constants[name].split(",")] for name in ("to_shape", "perm_strides")
-    )
-    grid = np.indices(to_shape, dtype=np.int64).reshape(len(to_shape), -1)
-    return Select(site.name, site.reads, site.output, (np.array(strides, dtype=np.int64) @ grid).reshape(-1))

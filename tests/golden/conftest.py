@@ -72,6 +72,39 @@ class Network:
         }
         return self.add(f"Conv{len(window)}D", name, source, **keras | config)
 
+    def depthwise(self, name: str, source: str, kernel: tuple[int, ...], **config: Any) -> str:
+        """`kernel` is (height, width, channels), or without the height."""
+        *window, channels = kernel
+        self.weights[name] = {
+            "depthwise_kernel": self.generator.normal(0, 0.4, (*kernel, 1)),
+            "bias": self.generator.normal(0, 0.4, channels),
+        }
+        return self.add(f"DepthwiseConv{len(window)}D", name, source, **self._window(window), **config)
+
+    def separable(self, name: str, source: str, kernel: tuple[int, ...], **config: Any) -> str:
+        """`kernel` is (height, width, channels, filters), or without the height."""
+        *window, channels, filters = kernel
+        self.weights[name] = {
+            "depthwise_kernel": self.generator.normal(0, 0.4, (*window, channels, 1)),
+            "pointwise_kernel": self.generator.normal(0, 0.4, (*(1 for _ in window), channels, filters)),
+            "bias": self.generator.normal(0, 0.4, filters),
+        }
+        keras = self._window(window) | {"filters": filters}
+        return self.add(f"SeparableConv{len(window)}D", name, source, **keras, **config)
+
+    @staticmethod
+    def _window(window: list[int]) -> dict[str, Any]:
+        return {
+            "kernel_size": window,
+            "strides": [1] * len(window),
+            "padding": "valid",
+            "dilation_rate": [1] * len(window),
+            "depth_multiplier": 1,
+            "data_format": "channels_last",
+            "activation": "linear",
+            "use_bias": True,
+        }
+
     def batch_normalisation(self, name: str, source: str, size: int, **config: Any) -> str:
         self.weights[name] = {
             "gamma": self.generator.uniform(0.5, 2, size),

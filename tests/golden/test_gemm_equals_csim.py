@@ -227,3 +227,38 @@ def test_convolutions_and_pools_answer_as_csim_does(network: Network, compared: 
         network.add(f"Global{kind}Pooling1D", f"{kind}_whole", line, hls=settings, keepdims=False, **pool)
     names = [layer["name"] for layer in network.layers if layer["class_name"] != "InputLayer"]
     assert_equal(compared(graph_of(network, tmp_path, *names), events=1500), layers=set(names))
+
+
+# One at a time: hls4ml's headers for one and for two dimensions have the same include guard.
+@pytest.mark.parametrize("window", [(3,), (3, 2)])
+def test_depthwise_and_separable_convolutions_answer_as_csim_does(
+    window: tuple[int, ...], network: Network, compared: Compare, tmp_path: Path
+) -> None:
+    x = network.input("x", *(9, 3) if len(window) == 1 else (6, 5, 3), precision="fixed<9,4>")
+    accumulators = {"wide": "fixed<24,10>", "cutting": "fixed<13,7>", "saturating": "fixed<9,4,RND,SAT>"}
+    names = []
+    for kind, accumulator in accumulators.items():
+        settings = types(weight="fixed<8,2>", bias="fixed<8,3>", accum=accumulator, result="fixed<12,6>")
+        names.append(network.depthwise(f"deep_{kind}", x, (*window, 3), hls=settings))
+        parts = {"depthwise": "fixed<7,2>", "pointwise": "fixed<9,2>", "bias": "fixed<8,3>", "result": "fixed<12,6>"}
+        inner = {"dw_output": "fixed<11,5,RND,SAT>", "depthwise_accum": accumulator, "pointwise_accum": accumulator}
+        # hls4ml makes two layers of it.
+        names.append(network.separable(f"apart_{kind}", x, (*window, 3, 4), hls=types(**parts, **inner)))
+    traced = {name + "_pointwise" * name.startswith("apart") for name in names}
+    assert_equal(compared(graph_of(network, tmp_path, *names), events=1500), layers=traced)
+
+
+def test_padding_cropping_and_enlarging_answer_as_csim_does(
+    network: Network, compared: Compare, tmp_path: Path
+) -> None:
+    x = network.input("x", 4, 3, 2, precision="fixed<9,4>")
+    line = network.input("line", 5, 3, precision="ufixed<8,3>")
+    places = {"data_format": "channels_last"}
+    network.add("ZeroPadding2D", "padded", x, padding=[[1, 2], [0, 1]], **places)
+    network.add("ZeroPadding1D", "padded_line", line, padding=[2, 1], **places)
+    network.add("Cropping2D", "cut", x, cropping=[[1, 1], [1, 0]], **places)
+    network.add("Cropping1D", "cut_line", line, cropping=[1, 2], **places)
+    network.add("UpSampling2D", "enlarged", x, size=[3, 2], interpolation="nearest", **places)
+    network.add("UpSampling1D", "enlarged_line", line, size=3, **places)
+    names = [layer["name"] for layer in network.layers if layer["class_name"] != "InputLayer"]
+    assert_equal(compared(graph_of(network, tmp_path, *names), events=500), layers=set(names))
