@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from emulator.cast_points import CastPoint, cast_points
 from emulator.formats import Raw, Rounding
 from emulator.graph import Dense, Program
+from emulator.tree_paths import at_thresholds
 
 _ROUNDS = 4
 _ELEMENTS_PER_LAYER = 48
@@ -55,7 +56,7 @@ def corners(low: Raw, high: Raw) -> Raw:
 
 
 def directed_inputs(program: Program, tracer: Tracer, *, low: Raw, high: Raw, rng: np.random.Generator) -> Raw:
-    """Return int64 (n, inputs): the corners, and inputs that bring every cast to its edges as near as was found."""
+    """Return int64 (n, inputs): the corners, thresholds of trees met, every cast as near to its edges as was found."""
     per_event = max(1, sum(tensor.size for tensor in program.tensors().values()))
     size = int(np.clip(_VALUES_IN_MEMORY // per_event, 300, _LARGEST_POOL))
     fixed = corners(low, high)
@@ -63,7 +64,7 @@ def directed_inputs(program: Program, tracer: Tracer, *, low: Raw, high: Raw, rn
     steep = _steepest(program, low, high)
     steep = steep[rng.permutation(len(steep))[: size // 4]]
     pool = np.vstack([some, steep, random_inputs(low, high, events=size // 2, rng=rng)])
-    kept = [fixed]
+    kept = [fixed, at_thresholds(program, low, high, rng)]
     for turn in range(_ROUNDS):
         best = np.unique(pool[_nearest(program, tracer.trace(pool), pool, np.random.default_rng(turn))], axis=0)
         kept.append(best)

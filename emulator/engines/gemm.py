@@ -26,6 +26,7 @@ from emulator.engines.gemm_activations import (
 from emulator.engines.gemm_merges import plan_concatenate, plan_merge
 from emulator.engines.gemm_signal import Signal, carrier, planned_cast
 from emulator.engines.gemm_sums import plan_dense, plan_dot, plan_pool, plan_scale, plan_select
+from emulator.engines.gemm_trees import plan_trees
 from emulator.formats import Integers, Raw
 from emulator.graph import (
     Cast,
@@ -46,6 +47,7 @@ from emulator.graph import (
     Softmax,
     Table,
     Tensor,
+    Trees,
 )
 
 BLOCK = 2048
@@ -178,6 +180,8 @@ def planned(layer: Layer, sources: list[tuple[Tensor, Signal]]) -> tuple[Run, Si
             return plan_softmax(layer, signal, tensor)
         case Table():
             return plan_table(layer, signal)
+        case Trees():
+            return plan_trees(layer, signal, tensor.size)
 
 
 def _elements(layer: Layer) -> int:

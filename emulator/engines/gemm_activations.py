@@ -174,7 +174,7 @@ def _tabled(layer: Softmax, rows: Raw, fmt: Format) -> Raw:
         index = cast(rows.max(axis=1, keepdims=True) - rows, fmt.fraction, index_format)
     exponentials = cast(layer.exp_table, layer.exp_format.fraction, layer.accumulator)
     terms = exponentials[_top_bits(index, index_format, len(exponentials))]
-    total = cast(_tree(terms, layer.accumulator), layer.accumulator.fraction, layer.sum_format)
+    total = cast(tree_of_sums(terms, layer.accumulator), layer.accumulator.fraction, layer.sum_format)
     inverse = layer.inv_table[_top_bits(total, layer.sum_format, len(layer.inv_table))]
     fraction = layer.accumulator.fraction + layer.inv_format.fraction
     return cast(terms * inverse[:, None], fraction, layer.output.format)
@@ -185,13 +185,13 @@ def _top_bits(raw: Raw, fmt: Format, entries: int) -> Raw:
     return (raw >> (fmt.width - (entries.bit_length() - 1))) & (entries - 1)
 
 
-def _tree(terms: Raw, accumulator: Format) -> Raw:
+def tree_of_sums(terms: Raw, accumulator: Format) -> Raw:
     """nnet::reduce: a left half of the largest power of two below the count, every sum cast to the accumulator."""
     count = terms.shape[1]
     if count == 1:
         return terms[:, 0]
     left = 1 << ((count - 1).bit_length() - 1)
-    return limited(_tree(terms[:, :left], accumulator) + _tree(terms[:, left:], accumulator), accumulator)
+    return limited(tree_of_sums(terms[:, :left], accumulator) + tree_of_sums(terms[:, left:], accumulator), accumulator)
 
 
 def _legacy(layer: Softmax, rows: Raw, fmt: Format) -> Raw:

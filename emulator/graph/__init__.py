@@ -5,6 +5,7 @@ from emulator.graph.merges import Concatenate, Dot, Merge
 from emulator.graph.program import KINDS, Layer, NotExact, Program
 from emulator.graph.sums import Dense, Pool, Scale, Select
 from emulator.graph.tensor import Tensor
+from emulator.graph.trees import Trees
 
 __all__ = [
     "KINDS",
@@ -27,4 +28,5 @@ __all__ = [
     "Softmax",
     "Table",
     "Tensor",
+    "Trees",
 ]

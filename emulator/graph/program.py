@@ -10,6 +10,7 @@ from emulator.graph.activations import Cast, Curve, Hard, Quantiser, Rectifier, 
 from emulator.graph.merges import Concatenate, Dot, Merge
 from emulator.graph.sums import Dense, Pool, Scale, Select
 from emulator.graph.tensor import Tensor
+from emulator.graph.trees import Trees
 
 Layer = (
     Cast
@@ -27,6 +28,7 @@ Layer = (
     | Sign
     | Softmax
     | Table
+    | Trees
 )
 
 KINDS: Mapping[str, type[Layer]] = MappingProxyType(
@@ -34,7 +36,7 @@ KINDS: Mapping[str, type[Layer]] = MappingProxyType(
         kind.__name__: kind
         for kind in (
             *(Cast, Concatenate, Curve, Dense, Dot, Hard, Merge, Pool, Quantiser, Rectifier),
-            *(Scale, Select, Sign, Softmax, Table),
+            *(Scale, Select, Sign, Softmax, Table, Trees),
         )
     }
 )

@@ -23,6 +23,7 @@ from emulator.engines.native.elements import (
     emit_table,
 )
 from emulator.engines.native.softmax import emit_softmax
+from emulator.engines.native.trees import emit_trees
 from emulator.engines.native.unit import Target, Unit
 from emulator.formats import Format
 from emulator.graph import (
@@ -43,9 +44,10 @@ from emulator.graph import (
     Sign,
     Softmax,
     Table,
+    Trees,
 )
 
-HEADERS = ("lanes.h", "sums.h", "elements.h")
+HEADERS = ("lanes.h", "sums.h", "elements.h", "trees.h")
 RAW_TYPES = ("int16_t", "uint16_t", "int32_t", "int64_t")
 """Of the raw inputs that the compiled program reads as they are."""
 
@@ -113,6 +115,8 @@ def emit(layer: Layer, unit: Unit, fmt: Format) -> None:  # noqa: C901, PLR0912 
             emit_softmax(layer, source, fmt, unit)
         case Table():
             emit_table(layer, source, unit)
+        case Trees():
+            emit_trees(layer, source, unit)
 
 
 def _unit(program: Program, unit: Unit) -> str:
