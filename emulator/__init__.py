@@ -9,9 +9,10 @@ from emulator.abi.elf import NotALibrary
 from emulator.abi.intake import UnfitEmulator, import_abi
 from emulator.abi.manifest import BadManifest
 from emulator.card import BrokenCard, Card, Certificate
-from emulator.certify import Comparison, NotCertified, import_hls4ml, verify
+from emulator.certify import Comparison, NotCertified, verify
 from emulator.engines.compiler import NotCompiled
 from emulator.formats import Format
+from emulator.importing import import_conifer, import_hls4ml
 from emulator.layout import Axis, Layout, ObjectGroup
 from emulator.model import EngineUnavailable, Model, load
 from emulator.poison import Poison
@@ -40,6 +41,7 @@ __all__ = [
     "WorkerDied",
     "WorkerHung",
     "import_abi",
+    "import_conifer",
     "import_hls4ml",
     "load",
     "verify",

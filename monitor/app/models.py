@@ -13,6 +13,7 @@ import numpy as np
 import emulator
 from emulator.card import raw_bounds
 from emulator.certify import EVENTS
+from emulator.importers.conifer import is_ensemble
 from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, say_json, say_table, warn, whole
 
 WRONG_CALL = (FileNotFoundError, FileExistsError, NotADirectoryError, ValueError)
@@ -79,7 +80,7 @@ def import_model(given: argparse.Namespace) -> int:
     """Make a card."""
     try:
         layout = None if given.layout is None else emulator.Layout.from_json(json.loads(given.layout.read_text()))
-        card = _import_library(given, layout) if _is_library(given) else _import_network(given, layout)
+        card = _import_library(given, layout) if _is_library(given) else _import_model(given, layout)
     except ModuleNotFoundError as error:
         raise Unusable(f"importing needs {error.name}: pip install 'trigwatch[models]'") from error
     except (emulator.NotCertified, emulator.NotCompiled, emulator.UnfitEmulator) as error:
@@ -97,8 +98,9 @@ def _is_library(given: argparse.Namespace) -> bool:
     return given.manifest is not None
 
 
-def _import_network(given: argparse.Namespace, layout: emulator.Layout | None) -> emulator.Card:
-    return emulator.import_hls4ml(
+def _import_model(given: argparse.Namespace, layout: emulator.Layout | None) -> emulator.Card:
+    make = emulator.import_conifer if _is_ensemble(given.source) else emulator.import_hls4ml
+    return make(
         given.source,
         label=given.label,
         out=given.out,
@@ -107,6 +109,11 @@ def _import_network(given: argparse.Namespace, layout: emulator.Layout | None) -
         events=given.events,
         exact=given.exact,
     )
+
+
+def _is_ensemble(path: Path) -> bool:
+    """Whether a file is conifer's: its JSON looks like Keras' only by its name."""
+    return path.suffix == ".json" and path.is_file() and is_ensemble(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _import_library(given: argparse.Namespace, layout: emulator.Layout | None) -> emulator.Card:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from emulator.card import raw_bounds
-from emulator.certify import random_inputs
+from emulator.directed import random_inputs
 from emulator.engines.csim import CsimEngine, needed_sources
 from emulator.engines.csim_sources import write_sources
 from emulator.engines.gemm import GemmEngine

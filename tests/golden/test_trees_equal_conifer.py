@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import emulator
 from emulator.card import raw_bounds
-from emulator.certify import random_inputs
-from emulator.directed import directed_inputs
+from emulator.directed import directed_inputs, random_inputs
 from emulator.engines.conifer_sources import write_ensemble
 from emulator.engines.csim import CsimEngine, needed_sources
 from emulator.engines.gemm import GemmEngine
@@ -126,3 +126,32 @@ def test_an_oblique_tree_and_a_float_are_refused_by_name(tmp_path: Path) -> None
     document["config"]["score_precision"] = "float"
     with pytest.raises(NotExact, match="score precision 'float'"):
         import_ensemble(document)
+
+
+def test_an_ensemble_becomes_a_certified_card_that_is_proven_again_without_conifer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path, _ = saved(tmp_path, "sklearn", 2, Precision="ap_fixed<18,8>")
+    card = emulator.import_conifer(path, label="taus", out=tmp_path / "cards", threshold=100, events=2000)
+    proof = card.certificate
+    assert (proof.engine, proof.random, proof.mismatches) == ("gemm, native", 2000, 0)
+    assert proof.directed > 100
+    assert proof.reference.startswith("conifer 1.")
+    with emulator.load(card.path) as model, emulator.load(card.path, "csim") as reference:
+        raw = random_inputs(*raw_bounds(card.inputs), events=500, rng=np.random.default_rng(1))
+        assert model.engine == "native"
+        assert (model.score(raw) == reference.score(raw)).all()
+        assert [name for name, _ in model.trace(raw)] == ["trees"]
+    assert emulator.verify(card.path, events=1000, seed=3).mismatches == 0
+
+
+@pytest.mark.parametrize("spoil", ["trees", "config", "init_predict"])
+def test_a_damaged_ensemble_is_refused_with_its_name(spoil: str, tmp_path: Path) -> None:
+    path, document = saved(tmp_path, "sklearn", 2, Precision="ap_fixed<18,8>")
+    path.write_text(json.dumps({**document, spoil: [[{}]]}))
+    with pytest.raises(ValueError, match=r"ensemble\.json is not a whole ensemble of conifer's"):
+        emulator.import_conifer(path, label="taus", out=tmp_path / "cards")
+    path.write_text(json.dumps({key: value for key, value in document.items() if key != spoil}))
+    with pytest.raises(ValueError, match=r"ensemble\.json is not what conifer's"):
+        emulator.import_conifer(path, label="taus", out=tmp_path / "cards")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from emulator.engines.compiler import NotCompiled
 from emulator.engines.gemm_signal import Signal
 from emulator.engines.native.unit import Unit, limit
 from emulator.formats import Overflow, Raw
-from emulator.graph import NotExact, Trees
+from emulator.graph import Trees
 
 _DEEPEST = 10
 _RANGE = {"int16_t": 1 << 15, "int32_t": 1 << 31}
@@ -16,7 +17,9 @@ _RANGE = {"int16_t": 1 << 15, "int32_t": 1 << 31}
 def emit_trees(layer: Trees, source: Signal, unit: Unit) -> None:
     """Write the trees of every output."""
     if layer.depth > _DEEPEST:
-        raise NotExact(layer.name, f"trees of depth {layer.depth} are compared node by node only to depth {_DEEPEST}")
+        raise NotCompiled(
+            f"{layer.name}: trees of depth {layer.depth} are too deep to be compared whole, at most {_DEEPEST}"
+        )
     limits = layer.limits(source.fraction)
     name = layer.sources[0]
     kind = _kind(layer, source, limits)
