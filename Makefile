@@ -65,6 +65,7 @@ bench: $(VENV)/bench ## Events per second of the whole daemon and of each stage,
 .PHONY: bench-emulator
 bench-emulator: $(VENV)/bench ## Events per second of every engine, beside hls4ml, da4ml, HGQ2, conifer and onnxruntime
 	$(BIN)/python -m tests.bench.bench_emulator
+	$(BIN)/python -m tests.bench.bench_trees
 
 .PHONY: format
 format: $(VENV)/dev ## Rewrite the code in the house style
