@@ -83,7 +83,7 @@ class GemmEngine:
             sources = [(tensors[name], signals[name]) for name in layer.sources]
             run, signals[layer.output.name] = planned(layer, sources)
             self._runs.append((layer, run))
-        self._block = max(1, min(BLOCK, _ELEMENTS // max(_elements(layer) for layer in program.layers)))
+        self._block = max(1, min(BLOCK, _ELEMENTS // max((_elements(layer) for layer in program.layers), default=1)))
         self._carrier = carrier(*(signals[tensor.name].reach for tensor in program.inputs))
         self._bounds = Bounds.of(program.inputs)
         # What every input can hold: one look at the whole block is eight times cheaper than one at every input.

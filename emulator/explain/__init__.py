@@ -1,0 +1,1 @@
+"""Why hardware and emulation disagree: explanations tried on the events that differ."""
