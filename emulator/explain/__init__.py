@@ -1,1 +1,0 @@
-"""Why hardware and emulation disagree: explanations tried on the events that differ."""
