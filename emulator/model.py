@@ -14,7 +14,7 @@ from emulator.card import BrokenCard, Card, raw_bounds
 from emulator.card_files import Contents, read
 from emulator.engines.csim import CsimEngine
 from emulator.engines.gemm import GemmEngine
-from emulator.graph import NotExact
+from emulator.graph import NotExact, Program
 
 EngineName = Literal["auto", "native", "gemm", "csim", "abi"]
 _LOG = logging.getLogger(__name__)
@@ -49,10 +49,14 @@ class Engine(Protocol):
 
 
 class Model:
-    """A card and the engine that answers for it. Use it as a context manager, or call `close`."""
+    """A card and the engine that answers for it. Use it as a context manager, or call `close`.
 
-    def __init__(self, card: Card, engine: Engine) -> None:
+    `program` is the exact integer program, None where csim alone answers for the card.
+    """
+
+    def __init__(self, card: Card, engine: Engine, program: Program | None = None) -> None:
         self.card = card
+        self.program = program
         self._engine = engine
         self._low, self._high = raw_bounds(card.inputs)
 
@@ -115,7 +119,7 @@ def load(path: str | Path, engine: EngineName = "auto") -> Model:
         csim is needed and the C++ could not be compiled here.
     """
     contents = read(Path(path))
-    model = Model(contents.card, _engine(contents, engine))
+    model = Model(contents.card, _engine(contents, engine), contents.program)
     try:
         _check_golden(model, contents)
     except BaseException:

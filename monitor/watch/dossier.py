@@ -89,6 +89,8 @@ def details(suspects: Suspects | None) -> dict[str, Any]:
             ],
             "delta": {"least": delta.least, "median": delta.median, "most": delta.most},
             "off_by_one": finite(delta.off_by_one),
+            "powers_of_two": finite(delta.powers_of_two),
+            "saturated": finite(delta.saturated),
             "bits": list(delta.bits),
             "constant": None if delta.constant is None else list(delta.constant),
         }
