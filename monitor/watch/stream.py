@@ -12,6 +12,7 @@ from emulator.explain import Flip
 from emulator.pack import Unreadable, pack, unpack
 from monitor.decide.action import Action
 from monitor.decide.announce import conclude, new_epoch
+from monitor.decide.blame import explains
 from monitor.decide.case import Case
 from monitor.decide.judge import Judgement, judge
 from monitor.decide.standing import Standing
@@ -118,7 +119,10 @@ class StreamWatch:
         evidence = self._conditions.step(summary, sitting.arrived, court)
         model = (epoch.model, epoch.digest)
         found = suspects(summary, court.shelf, flips=self._flips.get(model)) if summary.mismatched else None
-        samples = capsules(summary)
+        culprit = None if found is None else found.culprit
+        samples = capsules(
+            summary, culprit.hypothesis if culprit is not None and explains(culprit, court.rules) else ""
+        )
         spoken: tuple[Action, ...] = ()
         extra = details(found)
         if known and epoch not in known:
@@ -128,7 +132,7 @@ class StreamWatch:
             evidence=evidence,
             events=summary.events,
             groups=tuple(group.name for group in summary.shape.groups if group.count > 1),
-            culprit=None if found is None else found.culprit,
+            culprit=culprit,
             skipped=sitting.skipped,
             bit=found.delta.bits[0] if found is not None and len(found.delta.bits) == 1 else None,
             capsule=samples[0].id if samples else None,
