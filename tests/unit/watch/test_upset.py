@@ -15,6 +15,7 @@ from emulator.engines.gemm import GemmEngine
 from emulator.explain import Flip, Upsets, search_upsets, with_flip
 from monitor.app.shelf import Loaded
 from monitor.observe.sample import Sample
+from monitor.watch.stream import StreamWatch
 from monitor.watch.upset import LEAST, upset
 
 FLIP, OTHER = Flip("encode1", "weights", (3, 0), 12), Flip("mean", "bias", (2,), 10)
@@ -83,3 +84,12 @@ def test_what_no_flip_explains_is_searched_for_once(model: Loaded, searches: lis
 def test_too_few_events_are_not_searched(model: Loaded, searches: list[int]) -> None:
     assert upset(model, sample(model, FLIP, LEAST - 1), None) is None
     assert searches == []
+
+
+def test_what_was_found_outlives_a_restart() -> None:
+    before = StreamWatch("jets", expected=frozenset({0}), floor=None)
+    before._flips = {("v1", "sha256:00"): (FLIP, OTHER), ("v2", "sha256:01"): ()}
+    after = StreamWatch("jets", expected=frozenset({0}), floor=None)
+    after.restore(before.to_bytes())
+    assert after._flips == before._flips
+    assert after.to_bytes() == before.to_bytes()

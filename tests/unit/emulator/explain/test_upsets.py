@@ -63,6 +63,17 @@ def test_what_is_called_indistinguishable_gives_the_same_scores(program: Program
         assert (GemmEngine(with_flip(program, each)).score(some) == hardware).all()
 
 
+def test_events_on_which_hardware_agrees_count_as_reproduced(program: Program, raw: Raw) -> None:
+    flip = Flip("encode1", "weights", (3, 0), 12)
+    hardware, healthy = GemmEngine(with_flip(program, flip)).score(raw), GemmEngine(program).score(raw)
+    differs = (hardware != healthy).any(axis=1)
+    rows = np.concatenate([np.flatnonzero(differs)[:10], np.flatnonzero(~differs)[:10]])
+    assert len(rows) == 20
+    found = search_upsets(program, raw[rows], hardware[rows])
+    assert flip in found.best
+    assert (found.fits, found.of) == (20, 20)
+
+
 def test_flips_that_never_show_are_counted_and_none_is_named(program: Program, raw: Raw) -> None:
     some = raw[:4].copy()
     some[:] = 0
