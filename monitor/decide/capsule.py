@@ -77,7 +77,9 @@ class Capsule:
     def from_json(cls, value: Mapping[str, Any]) -> Capsule:
         """Read what `to_json` wrote; raises ValueError that says what is wrong."""
         if value.get("schema") not in {SCHEMA, EXPLAINED}:
-            raise ValueError(f"schema is {value.get('schema')!r}, not {SCHEMA!r} or {EXPLAINED!r}: this is no capsule")
+            raise ValueError(
+                f"schema is {value.get('schema')!r}, not {SCHEMA!r} or {EXPLAINED!r}: this is not a capsule"
+            )
         try:
             capsule = cls(
                 stream=str(value["stream"]),
