@@ -55,10 +55,14 @@ class Engine(Protocol):
 
 
 class Model:
-    """A card and the engine that answers for it. Use it as a context manager, or call `close`."""
+    """A card and the engine that answers for it. Use it as a context manager, or call `close`.
 
-    def __init__(self, card: Card, engine: Engine) -> None:
+    `program` is the exact integer program, None where csim alone answers for the card.
+    """
+
+    def __init__(self, card: Card, engine: Engine, program: Program | None = None) -> None:
         self.card = card
+        self.program = program
         self._engine = engine
         self._low, self._high = raw_bounds(card.inputs)
 
@@ -126,7 +130,7 @@ def load(path: str | Path, engine: EngineName = "auto", *, threads: int = 1) -> 
         native was asked for, or csim or the driver of compiled libraries is needed, and cannot be compiled here.
     """
     contents = read(Path(path))
-    model = Model(contents.card, _engine(contents, engine, threads))
+    model = Model(contents.card, _engine(contents, engine, threads), contents.program)
     try:
         _check_golden(model, contents)
     except BaseException:

@@ -39,7 +39,7 @@ class Result:
             else None,
             "detected": None
             if found is None
-            else {key: found.to_json()[key] for key in ("ls", "level", "blame", "what", "where")},
+            else {key: found.to_json()[key] for key in ("ls", "level", "blame", "what", "where", "action")},
             "retrain": self.retrain,
             "expected": {
                 "level": expected.level,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import emulator
+from emulator.explain import first_divergence
 from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, why
 from monitor.decide.capsule import Capsule
 
@@ -36,7 +37,8 @@ def replay(given: argparse.Namespace) -> int:
     except (OSError, ValueError, RecursionError) as error:
         raise Unusable(why(error) if isinstance(error, OSError) else f"{given.file}: {error}") from error
     say(f"{capsule.stream}, {capsule.lumisection}, event {capsule.event}: the menu announced {capsule.label}")
-    say(f"hardware {list(capsule.hardware)}, emulation then {list(capsule.emulated)}")
+    cause = f"; its sample fits with {capsule.hypothesis}" if capsule.hypothesis else ""
+    say(f"hardware {list(capsule.hardware)}, emulation then {list(capsule.emulated)}{cause}")
     agrees = [_emulate(registry, card, capsule) for card in registry if card.n_inputs == len(capsule.inputs)]
     if not agrees:
         raise Unusable(f"no card in {given.models} takes {len(capsule.inputs)} inputs: name the folder that holds it")
@@ -47,6 +49,20 @@ def _emulate(registry: emulator.Registry, card: emulator.Card, capsule: Capsule)
     """Say what `card` makes of the event; return whether the hardware agrees and the card is the announced one."""
     with registry.load(card.digest) as model:
         score = tuple(model.score(np.array([capsule.inputs]))[0].tolist())
-    fits = score == capsule.hardware
-    say(f"{card.label:<24} {card.digest[:19]}  {list(score)}  {'= hardware' if fits else 'differs'}")
+        fits = score == capsule.hardware
+        say(f"{card.label:<24} {card.digest[:19]}  {list(score)}  {'= hardware' if fits else 'differs'}")
+        if capsule.trace and card.digest == capsule.digest:
+            _say_divergence(model, capsule)
     return fits and card.digest == capsule.digest
+
+
+def _say_divergence(model: emulator.Model, capsule: Capsule) -> None:
+    shown = [(layer, np.array([values], dtype=np.int64)) for layer, values in capsule.trace]
+    try:
+        found = first_divergence(model.trace(np.array([capsule.inputs])), shown)
+    except ValueError as error:
+        raise Unusable(f"the capsule's trace is not of {capsule.label}: {error}") from error
+    if found is None:
+        say("no layer that the hardware shows differs")
+    else:
+        say(f"the first layer that differs is {found.layer}, in elements {list(found.elements)}")

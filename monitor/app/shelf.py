@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator import BrokenCard, Card, EngineUnavailable, Model, NotCompiled, Registry
+from emulator.graph import Program
 from emulator.layout import Layout
 from emulator.model import EngineName
 from monitor.watch import shelf
@@ -55,6 +56,11 @@ class Loaded:
     def threshold(self) -> int | None:
         """Raw threshold on output 0."""
         return self.model.card.threshold
+
+    @property
+    def program(self) -> Program | None:
+        """The exact integer program, if the card has one."""
+        return self.model.program
 
     def score(self, raw: NDArray[Any]) -> NDArray[Any]:
         """Return raw scores, int64 (n, outputs)."""

@@ -12,16 +12,16 @@ from monitor.decide.capsule import Capsule
 from monitor.decide.numbers import finite
 from monitor.drift.evidence import AcceptRate
 from monitor.observe.binning import score_edges
+from monitor.observe.sample import Sample
 from monitor.observe.summary import Summary
 from monitor.watch.suspects import Suspects
 
-MOST_CAPSULES = 3
 MOST_FITS = 4
 REMEMBERED = 20
 
 
-def capsules(summary: Summary) -> tuple[Capsule, ...]:
-    """Return the earliest mismatching events, ready to be replayed anywhere."""
+def capsules(summary: Summary, hypothesis: str = "") -> tuple[Capsule, ...]:
+    """Return the first, the typical (median) and the largest difference of the sample, each once, to be replayed."""
     sample, epoch = summary.sample, summary.key.epoch
     return tuple(
         Capsule(
@@ -35,9 +35,17 @@ def capsules(summary: Summary) -> tuple[Capsule, ...]:
             inputs=tuple(sample.inputs[i].tolist()),
             hardware=tuple(sample.hardware[i].tolist()),
             emulated=tuple(sample.emulated[i].tolist()),
+            hypothesis=hypothesis,
         )
-        for i in range(min(MOST_CAPSULES, len(sample)))
+        for i in _telling(sample)
     )
+
+
+def _telling(sample: Sample) -> tuple[int, ...]:
+    if not len(sample):
+        return ()
+    order = np.argsort(np.abs(sample.hardware - sample.emulated).max(axis=1), kind="stable")
+    return tuple(dict.fromkeys((0, int(order[len(order) // 2]), int(order[-1]))))
 
 
 @dataclass(slots=True)
@@ -89,6 +97,8 @@ def details(suspects: Suspects | None) -> dict[str, Any]:
             ],
             "delta": {"least": delta.least, "median": delta.median, "most": delta.most},
             "off_by_one": finite(delta.off_by_one),
+            "powers_of_two": finite(delta.powers_of_two),
+            "saturated": finite(delta.saturated),
             "bits": list(delta.bits),
             "constant": None if delta.constant is None else list(delta.constant),
         }

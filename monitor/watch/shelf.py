@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.graph import Program
 from emulator.layout import Layout
 
 UNKNOWN_MODEL = "unknown-model"  # no card has the announced label
@@ -51,6 +52,11 @@ class Rescorer(Protocol):
     @property
     def threshold(self) -> int | None:
         """Raw threshold: accepted where output 0 is at or over it; None if the card names none."""
+        ...
+
+    @property
+    def program(self) -> Program | None:
+        """The exact integer program, in which single bits can be flipped; None if there is none."""
         ...
 
     def score(self, raw: NDArray[Any]) -> NDArray[Any]:

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from emulator.explain import Flip
 from emulator.pack import Unreadable, pack, unpack
 from monitor.decide.action import Action
 from monitor.decide.announce import conclude, new_epoch
+from monitor.decide.blame import explains
 from monitor.decide.case import Case
 from monitor.decide.judge import Judgement, judge
 from monitor.decide.standing import Standing
@@ -26,7 +28,7 @@ from monitor.watch.court import Court
 from monitor.watch.dossier import capsules, details, for_training
 from monitor.watch.judged import Judged
 from monitor.watch.rollcall import RollCall, completeness, merge, rejections
-from monitor.watch.suspects import suspects
+from monitor.watch.suspects import Suspects, suspects
 
 SCHEMA = "stream-watch/1"
 NOBODY = Epoch("", "", "", "", "")
@@ -55,6 +57,7 @@ class StreamWatch:
         self._conditions = Conditions(name, floor=floor)
         self._standings: dict[Model, Standing] = {}
         self._absent: dict[Model, int] = {}
+        self._flips: dict[Model, tuple[Flip, ...]] = {}
         self._epochs: tuple[Epoch, ...] = ()
         self._heard: float | None = None
         self._silent = False
@@ -114,8 +117,12 @@ class StreamWatch:
     def _rule(self, summary: Summary, sitting: _Sitting, court: Court, *, known: tuple[Epoch, ...]) -> Ruling:
         epoch, ls = summary.key.epoch, sitting.lumisection
         evidence = self._conditions.step(summary, sitting.arrived, court)
-        found = suspects(summary, court.shelf) if summary.mismatched else None
-        samples = capsules(summary)
+        model = (epoch.model, epoch.digest)
+        found = suspects(summary, court.shelf, flips=self._flips.get(model)) if summary.mismatched else None
+        culprit = None if found is None else found.culprit
+        samples = capsules(
+            summary, culprit.hypothesis if culprit is not None and explains(culprit, court.rules) else ""
+        )
         spoken: tuple[Action, ...] = ()
         extra = details(found)
         if known and epoch not in known:
@@ -125,15 +132,16 @@ class StreamWatch:
             evidence=evidence,
             events=summary.events,
             groups=tuple(group.name for group in summary.shape.groups if group.count > 1),
-            culprit=None if found is None else found.culprit,
+            culprit=culprit,
             skipped=sitting.skipped,
             bit=found.delta.bits[0] if found is not None and len(found.delta.bits) == 1 else None,
             capsule=samples[0].id if samples else None,
             details=extra,
             dossier=for_training(summary, self._conditions.recent(summary)),
         )
-        before = self._standings.get((epoch.model, epoch.digest))
+        before = self._standings.get(model)
         judgement = self._judge(case, court)
+        self._remember(model, found, judgement.standing)
         judged = Judged(
             stream=self.name,
             lumisection=ls,
@@ -147,6 +155,13 @@ class StreamWatch:
             rejected=sitting.rejected,
         )
         return judged, (*spoken, *judgement.actions)
+
+    def _remember(self, model: Model, found: Suspects | None, after: Standing) -> None:
+        """Keep what is known of flipped bits as long as scores differ or the episode lasts."""
+        if found is not None and found.flips is not None:
+            self._flips[model] = found.flips
+        elif found is None and Question.AGREEMENT not in after.episodes:
+            self._flips.pop(model, None)
 
     def _empty(self, sitting: _Sitting, court: Court, *, silent: bool) -> Ruling:
         """Judge a lumisection without any event, or that none comes."""
@@ -198,6 +213,7 @@ class StreamWatch:
             if self._absent[model] >= patience:
                 said += conclude(self._standings.pop(model), lumisection)
                 del self._absent[model]
+                self._flips.pop(model, None)
         return said
 
     def to_bytes(self) -> bytes:
@@ -217,6 +233,10 @@ class StreamWatch:
             "absent": [[*model, self._absent[model]] for model in sorted(self._absent)],
             "epochs": [[e.model, e.digest, e.menu, e.firmware, e.prescale_column] for e in self._epochs],
             "silent": self._silent,
+            "flips": [
+                [*model, [[f.layer, f.part, list(f.index), f.bit] for f in self._flips[model]]]
+                for model in sorted(self._flips)
+            ],
         }
         arrays = {f"waiting.{i:06}": _bytes(closed.to_bytes()) for i, (_, _, closed) in enumerate(waiting)}
         return pack(names, {**arrays, "conditions": _bytes(self._conditions.to_bytes())})
@@ -239,6 +259,10 @@ class StreamWatch:
         standings = [Standing.from_json(each) for each in names["standings"]]
         self._standings = {(each.model, each.digest): each for each in standings}
         self._absent = {(model, digest): count for model, digest, count in names["absent"]}
+        self._flips = {  # a state that was written before weight bits were searched has none
+            (model, digest): tuple(Flip(layer, part, tuple(index), bit) for layer, part, index, bit in flips)
+            for model, digest, flips in names.get("flips", [])
+        }
         self._epochs = tuple(Epoch(*each) for each in names["epochs"])
         self._heard, self._silent = None, names["silent"]
 

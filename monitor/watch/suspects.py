@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.layout import Layout
+from emulator.explain import Flip, Pattern, feedings, is_narrow, log_likelihood, pattern
 from monitor.decide.case import Culprit
 from monitor.observe.sample import Sample
 from monitor.observe.summary import Summary
 from monitor.watch.shelf import Rescorer, Shelf
+from monitor.watch.upset import Flips, upset
 
 Raw = NDArray[np.int32]
-INT16, INT32 = np.iinfo(np.int16), np.iinfo(np.int32)
+_FED, _BIT = 1, 4  # bits of assumption: fed wrongly, a broken memory; another registered model needs none
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +34,16 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class Delta:
-    """Simple facts about hardware minus emulation over the sample, raw units.
+class Suspects:
+    """What the mismatching sample says about its cause, likeliest first; only explanations that fit something.
 
-    Attributes
-    ----------
-    least, median, most
-        Of the signed differences of all outputs that differ.
-    off_by_one
-        Share of differing outputs that differ by one raw unit: rounding.
-    bits
-        Output bits that differ in any event, lowest first.
-    constant
-        The hardware's score where it is the same in the whole sample and the emulation's is not: a stuck output.
+    `flips` are the single weight bits that reproduce it, () if none does, None if they were not searched: to be given
+    to the next lumisection, so that a cause is searched for once.
     """
 
-    least: int
-    median: int
-    most: int
-    off_by_one: float
-    bits: tuple[int, ...]
-    constant: tuple[int, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Suspects:
-    """What the mismatching sample says about its cause, best fit first; only explanations that fit something."""
-
     fits: tuple[Fit, ...]
-    delta: Delta
+    delta: Pattern
+    flips: tuple[Flip, ...] | None = None
 
     @property
     def culprit(self) -> Culprit | None:
@@ -72,54 +54,39 @@ class Suspects:
         return Culprit(best.label, best.digest, best.hypothesis, best.fits, best.of)
 
 
-def suspects(summary: Summary, shelf: Shelf) -> Suspects | None:
+def suspects(summary: Summary, shelf: Shelf, *, flips: Flips = None) -> Suspects | None:
     """Try everything on the mismatching events that the summary kept; None if it kept none.
 
-    A model as it is comes before a hypothesis that fits as many events: it needs less to be true.
+    Explanations are ranked by `emulator.explain.log_likelihood`: of two that fit alike, the one that assumes less.
+    Single weight bits are tried only where nothing simpler reproduces the whole sample.
+
+    Parameters
+    ----------
+    flips
+        What the previous lumisection found out about weight bits: it is tried again before another search is made.
     """
     sample = summary.sample
     if not len(sample):
         return None
-    fits = [each for each in _fits(sample, summary.key.epoch.digest, shelf) if each.fits]
-    ranked = sorted(
-        fits, key=lambda each: (-each.fits, each.hypothesis != "", each.label, each.digest, each.hypothesis)
-    )
-    return Suspects(tuple(ranked), delta(sample))
+    announced = summary.key.epoch.digest
+    tried = list(_fits(sample, announced, shelf))
+    ranked = [(each, _weight(each, tried)) for each in tried if each.fits]
+    whole = any(each.fits == each.of for each, _ in ranked)
+    model = next((each for each in shelf.all() if each.digest == announced), None)
+    if model is not None and not whole:
+        found = upset(model, sample, flips)
+        flips = flips if found is None else found.flips
+        if found is not None and found.flips:
+            fit = Fit(model.digest, model.label, found.words, found.fits, len(sample))
+            weight = log_likelihood(fit.fits, fit.of, alternatives=found.alternatives, assumptions=_BIT)
+            ranked.append((fit, weight))
+    ranked.sort(key=lambda each: (-each[1], each[0].label, each[0].digest, each[0].hypothesis))
+    return Suspects(tuple(each for each, _ in ranked), pattern(sample.hardware, sample.emulated), flips)
 
 
-def delta(sample: Sample) -> Delta:
-    """Return the simple facts about a sample of at least one event."""
-    differs = sample.hardware != sample.emulated
-    steps = (sample.hardware - sample.emulated)[differs]
-    changed = int(np.bitwise_or.reduce((sample.hardware ^ sample.emulated).ravel())) & 0xFFFFFFFF
-    stuck = len(sample) > 1 and bool((sample.hardware == sample.hardware[0]).all())
-    moves = not (sample.emulated == sample.emulated[0]).all()
-    return Delta(
-        least=int(steps.min()),
-        median=int(np.sort(steps)[len(steps) // 2]),
-        most=int(steps.max()),
-        off_by_one=float(np.mean(np.abs(steps) == 1)),
-        bits=tuple(bit for bit in range(32) if changed >> bit & 1),
-        constant=tuple(int(each) for each in sample.hardware[0]) if stuck and moves else None,
-    )
-
-
-def hypotheses(raw: Raw, layout: Layout | None) -> Iterator[tuple[str, Raw]]:
-    """Yield ways in which a model may have been fed wrongly, each with the inputs it would then have seen."""
-    limits = INT16 if _is_narrow(raw) else INT32
-    yield "all inputs doubled", np.clip(raw.astype(np.int64) * 2, limits.min, limits.max).astype(np.int32)
-    yield "all inputs halved", raw >> 1
-    if layout is None:
-        return
-    for group in layout:
-        axis = group.axis("pt")
-        if axis is None:
-            continue
-        columns = [group.column(index, axis) for index in range(group.count)]
-        for words, change in (("halved", 1), ("cut to even numbers", 0)):
-            changed = raw.copy()
-            changed[:, columns] = changed[:, columns] >> 1 if change else (changed[:, columns] >> 1) << 1
-            yield f"the pt of {group.name} {words}", changed
+def _weight(fit: Fit, tried: Sequence[Fit]) -> float:
+    alike = sum((each.hypothesis != "") == (fit.hypothesis != "") for each in tried)
+    return log_likelihood(fit.fits, fit.of, alternatives=alike, assumptions=_FED if fit.hypothesis else 0)
 
 
 def _fits(sample: Sample, announced: str, shelf: Shelf) -> Iterator[Fit]:
@@ -129,7 +96,7 @@ def _fits(sample: Sample, announced: str, shelf: Shelf) -> Iterator[Fit]:
         if model.digest != announced:
             yield _fit(model, "", sample.inputs, sample)
             continue
-        for words, inputs in hypotheses(sample.inputs, model.layout):
+        for words, inputs in feedings(sample.inputs, model.layout):
             yield _fit(model, words, inputs, sample)
 
 
@@ -145,8 +112,4 @@ def _fit(model: Rescorer, hypothesis: str, inputs: Raw, sample: Sample) -> Fit:
 
 def _narrow(inputs: Raw) -> NDArray[np.int16] | Raw:
     """Return the inputs as the stream carries them, where they fit."""
-    return inputs.astype(np.int16) if _is_narrow(inputs) else inputs
-
-
-def _is_narrow(inputs: Raw) -> bool:
-    return bool(inputs.size == 0 or (inputs.min() >= INT16.min and inputs.max() <= INT16.max))
+    return inputs.astype(np.int16) if is_narrow(inputs) else inputs

@@ -426,3 +426,23 @@ def test_a_capsule_that_no_card_can_take_is_a_wrong_call(run: Run, capsule: dict
     status, _, spoken = run("capsule", "replay", tmp_path / "m.json", "--models", MODELS)
     assert status == 2
     assert "takes 5 inputs" in spoken[0]
+
+
+def test_a_capsule_with_a_hardware_trace_names_the_first_layer_that_differs(
+    run: Run, capsule: dict[str, Any], tmp_path: Path
+):
+    with emulator.load(MODELS / "l1anomaly_v2") as model:
+        trace = [[layer, values[0].tolist()] for layer, values in model.trace(np.array([capsule["inputs"]]))]
+    trace[2][1][4] += 1
+    changed = altered(capsule, schema="capsule/2", trace=trace, hypothesis="all inputs doubled")
+    (tmp_path / "m.json").write_text(changed)
+    _, said, _ = run("capsule", "replay", tmp_path / "m.json", "--models", MODELS)
+    assert said[1].endswith("its sample fits with all inputs doubled")
+    assert f"the first layer that differs is {trace[2][0]}, in elements [4]" in said
+
+
+def test_a_trace_of_another_model_is_a_wrong_call(run: Run, capsule: dict[str, Any], tmp_path: Path):
+    (tmp_path / "m.json").write_text(altered(capsule, schema="capsule/2", trace=[["attic", [1]]]))
+    status, _, spoken = run("capsule", "replay", tmp_path / "m.json", "--models", MODELS)
+    assert status == 2
+    assert "attic" in spoken[0]

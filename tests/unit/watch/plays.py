@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.graph import Program
 from emulator.layout import Axis, Layout, ObjectGroup
 from monitor.trigger.batch import Batch, EndOfLumisection, Place, Received, Rejected
 from monitor.trigger.header import Header
@@ -36,6 +37,7 @@ class Linear:
     threshold: int | None = 400
     layout: Layout | None = LAYOUT
     fails: bool = False
+    program: Program | None = None
 
     @property
     def digest(self) -> str:

@@ -1,0 +1,29 @@
+"""Capsules: what is written is read back, in the oldest schema that can say it, and a changed one is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.decide.capsule import Capsule
+from monitor.trigger.lumisection import Lumisection
+
+PLAIN = Capsule("jets", "v1", "sha256:00", Lumisection(1, 5), 7, 8, 9, (1, 2), (3,), (4,))
+FULL = replace(PLAIN, hypothesis="all inputs doubled", trace=(("encode1", (5, 6)),))
+
+
+@pytest.mark.parametrize(("capsule", "schema"), [(PLAIN, "capsule/1"), (FULL, "capsule/2")])
+def test_a_capsule_is_read_back_from_the_oldest_schema_that_can_say_it(capsule: Capsule, schema: str) -> None:
+    written = capsule.to_json()
+    assert written["schema"] == schema
+    assert Capsule.from_json(written) == capsule
+
+
+def test_a_first_schema_capsule_has_no_new_field() -> None:
+    assert not {"hypothesis", "trace"} & PLAIN.to_json().keys()
+
+
+def test_a_changed_hypothesis_is_noticed() -> None:
+    with pytest.raises(ValueError, match="was changed"):
+        Capsule.from_json({**FULL.to_json(), "hypothesis": "all inputs halved"})
