@@ -48,7 +48,11 @@ def replay(given: argparse.Namespace) -> int:
 def _emulate(registry: emulator.Registry, card: emulator.Card, capsule: Capsule) -> bool:
     """Say what `card` makes of the event; return whether the hardware agrees and the card is the announced one."""
     with registry.load(card.digest) as model:
-        score = tuple(model.score(np.array([capsule.inputs]))[0].tolist())
+        try:
+            score = tuple(model.score(np.array([capsule.inputs]))[0].tolist())
+        except (emulator.Poison, ValueError) as error:  # it does not survive this event, or never saw such inputs
+            say(f"{card.label:<24} {card.digest[:19]}  no answer: {error}")
+            return False
         fits = score == capsule.hardware
         say(f"{card.label:<24} {card.digest[:19]}  {list(score)}  {'= hardware' if fits else 'differs'}")
         if capsule.trace and card.digest == capsule.digest:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import emulator
 from emulator.card import raw_bounds
+from emulator.card_files import read
 from emulator.certify import EVENTS
+from emulator.difference import changes
 from emulator.importers.conifer import is_ensemble
 from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, say_json, say_table, warn, whole
 
@@ -174,17 +177,42 @@ def diff_cards(given: argparse.Namespace) -> int:
         differing = [key for key in ours if ours[key] != theirs[key]]
         for key in differing:
             say(f"{key}: {ours[key]} | {theirs[key]}")
+        if left.program is not None and right.program is not None:
+            for change in changes(left.program, right.program):
+                say(str(change))
         if left.card.n_inputs == right.card.n_inputs and left.card.n_outputs == right.card.n_outputs:
-            say(_differing_scores(left, right))
+            for line in _differing_scores(left, right):
+                say(line)
     return NO if "digest" in differing else GOOD
 
 
-def _differing_scores(left: emulator.Model, right: emulator.Model, *, events: int = 4096) -> str:
+def _differing_scores(left: emulator.Model, right: emulator.Model, *, events: int = 4096) -> Iterator[str]:
+    """Say on how many events two models of the same shape differ: on the golden ones of both, and on random ones."""
     low, high = raw_bounds(left.card.inputs)
-    raw = np.random.default_rng(1).integers(low, high + 1, size=(events, len(low)))
-    fitting = raw[left.fits(raw) & right.fits(raw)]
-    differs = (left.score(fitting) != right.score(fitting)).any(axis=1)
-    return f"scores: differ on {int(differs.sum())} of {len(fitting)} random inputs"
+    golden = np.concatenate([read(model.card.path).golden.inputs for model in (left, right)])
+    kinds = {"golden": golden, "random": np.random.default_rng(1).integers(low, high + 1, size=(events, len(low)))}
+    for kind, raw in kinds.items():
+        fitting = raw[left.fits(raw) & right.fits(raw)]
+        (ours, answered), (theirs, also) = (_answered(model, fitting) for model in (left, right))
+        both = answered & also
+        differs = (ours != theirs).any(axis=1) & both
+        decided = [
+            np.zeros(len(scores), np.bool_) if model.card.threshold is None else scores[:, 0] >= model.card.threshold
+            for model, scores in ((left, ours), (right, theirs))
+        ]
+        decisions = (decided[0] != decided[1]) & both
+        yield (
+            f"{kind} events: scores differ on {int(differs.sum())} of {int(both.sum())}, "
+            f"decisions on {int(decisions.sum())}"
+        )
+
+
+def _answered(model: emulator.Model, raw: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return scores, and which events have some: a compiled emulator may not survive all of them."""
+    try:
+        return model.score(raw), np.ones(len(raw), np.bool_)
+    except emulator.Poison as poison:
+        return poison.scores, poison.answered
 
 
 def _registry(folder: Path) -> emulator.Registry:

@@ -368,9 +368,13 @@ def test_two_cards_differ_in_what_they_are_and_what_they_say(run: Run):
     assert run("model", "diff", V1, V1)[0] == 0
     status, said, _ = run("model", "diff", V1, V2)
     assert status == 1
-    assert [line.split(":")[0] for line in said] == ["label", "digest", "threshold", "scores"]
-    differing = int(said[-1].split()[3])
-    assert 0 < differing < 4096
+    titles = [line.split(":")[0] for line in said]
+    assert titles[:4] == ["label", "digest", "threshold", "layer encode1, weights"]
+    assert titles[-2:] == ["golden events", "random events"]
+    found = re.search(r"scores differ on (\d+) of (\d+), decisions on (\d+)", said[-2])
+    assert found is not None
+    scores, golden, decisions = map(int, found.groups())
+    assert 0 < decisions < scores < golden == 1024
 
 
 # capsule
