@@ -8,6 +8,7 @@
 from emulator.abi.elf import NotALibrary
 from emulator.abi.intake import UnfitEmulator, import_abi
 from emulator.abi.manifest import BadManifest
+from emulator.archive import BadArchive, export, unpack
 from emulator.card import BrokenCard, Card, Certificate
 from emulator.certify import Comparison, NotCertified, verify
 from emulator.engines.compiler import NotCompiled
@@ -21,6 +22,7 @@ from emulator.worker import WorkerDied, WorkerHung
 
 __all__ = [
     "Axis",
+    "BadArchive",
     "BadManifest",
     "BrokenCard",
     "Card",
@@ -40,9 +42,11 @@ __all__ = [
     "UnknownModel",
     "WorkerDied",
     "WorkerHung",
+    "export",
     "import_abi",
     "import_conifer",
     "import_hls4ml",
     "load",
+    "unpack",
     "verify",
 ]

@@ -89,13 +89,13 @@ def write(contents: Contents) -> None:
     if not LABEL.fullmatch(contents.card.label):
         raise ValueError(f"label {contents.card.label!r} is not a name: use up to 64 of A-Z a-z 0-9 _ . -")
     if path.exists():
-        _refuse_other(path, contents.card.digest)
+        refuse_other(path, contents.card.digest)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     try:
         _fill(new, contents)
         new.chmod(0o755)
-        _put_in_place(new, path)
+        put_in_place(new, path)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -151,7 +151,8 @@ def _fill(directory: Path, contents: Contents) -> None:
             os.fsync(file.fileno())
 
 
-def _put_in_place(new: Path, path: Path) -> None:
+def put_in_place(new: Path, path: Path) -> None:
+    """Move the directory `new` to `path`; what is there is replaced."""
     if path.exists():
         old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
         path.replace(old)
@@ -161,7 +162,8 @@ def _put_in_place(new: Path, path: Path) -> None:
         new.replace(path)
 
 
-def _refuse_other(path: Path, digest: str) -> None:
+def refuse_other(path: Path, digest: str) -> None:
+    """Raise FileExistsError unless `path` holds a card of this digest."""
     try:
         there = read_card(path).digest
     except BrokenCard as error:

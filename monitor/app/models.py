@@ -29,6 +29,7 @@ def add(commands: Commands) -> None:
     )
     _add_import(parts)
     _add_verify(parts)
+    _add_archive(parts)
     listing = command(parts, "list", list_cards, text="the cards of a folder", example="trigwatch model list models/")
     listing.add_argument("folder", type=Path)
     listing.add_argument("--json", action="store_true", help="one JSON line a card")
@@ -77,6 +78,52 @@ def _add_verify(parts: Commands) -> None:
     parser.add_argument("card", type=Path)
     parser.add_argument("--events", type=whole(0), default=0, help="random inputs to compare with csim (needs g++)")
     parser.add_argument("--seed", type=whole(0), default=2)
+
+
+def _add_archive(parts: Commands) -> None:
+    out = command(
+        parts,
+        "export",
+        export_cards,
+        text="write cards to one archive",
+        example="trigwatch model export models/tagger_v1 models/tagger_v2 --out taggers.tar.xz",
+    )
+    out.add_argument("cards", type=Path, nargs="+")
+    out.add_argument("--out", type=Path, required=True, help="the archive to write")
+    back = command(
+        parts,
+        "unpack",
+        unpack_cards,
+        text="put the cards of an archive into a folder, each checked by digest and golden vectors; all or none",
+        example="trigwatch model unpack taggers.tar.xz --out models/",
+    )
+    back.add_argument("archive", type=Path)
+    back.add_argument("--out", type=Path, required=True, help="the folder of cards")
+
+
+def export_cards(given: argparse.Namespace) -> int:
+    """Write an archive."""
+    try:
+        cards = emulator.export(given.cards, given.out)
+    except (emulator.BrokenCard, ValueError, OSError) as error:
+        raise Unusable(str(error)) from error
+    for card in cards:
+        say(f"{card.label:<24} {card.digest}")
+    return GOOD
+
+
+def unpack_cards(given: argparse.Namespace) -> int:
+    """Unpack an archive; exit 1 if a card is not what it says."""
+    try:
+        cards = emulator.unpack(given.archive, given.out)
+    except emulator.BrokenCard as error:
+        warn(str(error))
+        return NO
+    except (emulator.BadArchive, emulator.NotCompiled, OSError) as error:
+        raise Unusable(str(error)) from error
+    for card in cards:
+        say(f"{card.label:<24} {card.digest}")
+    return GOOD
 
 
 def import_model(given: argparse.Namespace) -> int:
