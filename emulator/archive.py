@@ -19,7 +19,7 @@ _MOST_FILES = 4096
 
 
 class BadArchive(ValueError):
-    """A file that is not an archive of cards, or holds something that no archive of cards does; the message says what."""
+    """A file that is not an archive of cards, or holds something that none does; the message says what."""
 
 
 def export(cards: Sequence[Path], out: Path) -> tuple[Card, ...]:
@@ -55,8 +55,8 @@ def export(cards: Sequence[Path], out: Path) -> tuple[Card, ...]:
 def unpack(archive: Path, out: Path) -> tuple[Card, ...]:
     """Put the cards of an archive into the folder `out`, all of them or none; a card that is there already is replaced.
 
-    Every card is checked by its digest and its golden vectors first. A compiled emulator and a card that csim answers for
-    run as programs for that: unpack only what you would run.
+    Every card is checked by its digest and its golden vectors first. A compiled emulator, and a card that csim answers
+    for, run as programs for that: unpack only what you would run.
 
     Raises
     ------
@@ -91,16 +91,11 @@ def _checked(folder: Path, archive: Path) -> Card:
 
 def _extracted(archive: Path, into: Path) -> list[Path]:
     """Write the regular files of an archive into one folder a card; return the folders."""
-    left, folders = _LARGEST, set()
-    for number, (name, content) in enumerate(_entries(archive)):
+    folders = set()
+    for name, content in _entries(archive):
         path = PurePosixPath(name)
         if len(path.parts) != 2 or not all(LABEL.fullmatch(part) for part in path.parts):
             raise BadArchive(f"{archive}: entry {name!r} is not LABEL/FILE, as those of an archive of cards are")
-        left -= len(content)
-        if left < 0 or number >= _MOST_FILES:
-            raise BadArchive(
-                f"{archive} holds more than {_MOST_FILES} files or {_LARGEST >> 20} MiB, which no cards are"
-            )
         folder = into / path.parts[0]
         folder.mkdir(exist_ok=True)
         (folder / path.parts[1]).write_bytes(content)
@@ -111,17 +106,17 @@ def _extracted(archive: Path, into: Path) -> list[Path]:
 
 
 def _entries(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of every file; what is not a plain file is refused."""
+    """Yield name and content of every file; what is not a plain file is refused, and more than cards can be."""
+    left, files = _LARGEST, 0
     with contextlib.ExitStack() as stack:
         try:
             packed = stack.enter_context(tarfile.open(archive, mode="r|xz"))
             for entry in packed:
                 if not entry.isreg():
                     raise BadArchive(f"{archive}: entry {entry.name!r} is not a plain file")
-                if entry.size > _LARGEST:
-                    raise BadArchive(
-                        f"{archive}: entry {entry.name!r} has {entry.size} bytes, which no card's file has"
-                    )
+                left, files = left - entry.size, files + 1
+                if left < 0 or files > _MOST_FILES:
+                    raise BadArchive(f"{archive} holds over {_MOST_FILES} files or {_LARGEST >> 20} MiB: no cards do")
                 file = packed.extractfile(entry)
                 yield entry.name, b"" if file is None else file.read()
         except (tarfile.TarError, lzma.LZMAError, EOFError) as error:

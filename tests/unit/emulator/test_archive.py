@@ -93,8 +93,19 @@ def test_entries_that_no_card_has_are_refused(bad: tuple[tarfile.TarInfo, bytes]
 @pytest.mark.parametrize("content", [b"", b"nothing of the kind", lzma.compress(b"no tar at all" * 99)])
 def test_what_is_not_an_archive_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.tar.xz").write_bytes(content)
-    with pytest.raises(emulator.BadArchive, match="not an archive of cards|holds no card"):
+    with pytest.raises(emulator.BadArchive, match=r"not an archive of cards|holds no card"):
         emulator.unpack(tmp_path / "a.tar.xz", tmp_path / "models")
+
+
+def test_more_than_cards_can_be_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    many = archive(tmp_path / "many.tar.xz", *(entry(f"v1/file{i}") for i in range(4097)))
+    with pytest.raises(emulator.BadArchive, match="holds over 4096 files"):
+        emulator.unpack(many, tmp_path / "models")
+    large, _ = entry("v1/card.json")
+    large.size = 2**40
+    (tmp_path / "bomb.tar.xz").write_bytes(lzma.compress(large.tobuf(tarfile.GNU_FORMAT) + b"\0" * 10240))
+    with pytest.raises(emulator.BadArchive, match="holds over 4096 files or 1024 MiB"):
+        emulator.unpack(tmp_path / "bomb.tar.xz", tmp_path / "models")
 
 
 def test_a_cut_archive_is_refused(tmp_path: Path) -> None:
