@@ -18,18 +18,21 @@ from emulator.layout import Axis, Layout, ObjectGroup
 from emulator.model import EngineUnavailable, Model, load
 from emulator.poison import Poison
 from emulator.registry import Registry, UnknownModel
+from emulator.validity import BadValidity, Interval, Validity
 from emulator.worker import WorkerDied, WorkerHung
 
 __all__ = [
     "Axis",
     "BadArchive",
     "BadManifest",
+    "BadValidity",
     "BrokenCard",
     "Card",
     "Certificate",
     "Comparison",
     "EngineUnavailable",
     "Format",
+    "Interval",
     "Layout",
     "Model",
     "NotALibrary",
@@ -40,6 +43,7 @@ __all__ = [
     "Registry",
     "UnfitEmulator",
     "UnknownModel",
+    "Validity",
     "WorkerDied",
     "WorkerHung",
     "export",

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from emulator.card import BrokenCard, Card
 from emulator.card_files import read_card
 from emulator.model import EngineName, Model, load
+from emulator.validity import FILE, Validity
 
 
 class UnknownModel(LookupError):
@@ -22,6 +23,15 @@ class Registry:
     ----------
     broken
         Directory -> what is wrong with it. One bad card does not take the others away.
+    validity
+        When each card was meant by its label, from `validity.toml`; empty where there is none.
+
+    Raises
+    ------
+    NotADirectoryError
+        `path` is not a directory.
+    BadValidity
+        `validity.toml` cannot be followed.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -39,6 +49,7 @@ class Registry:
                 broken[entry] = str(error)
         self._cards = tuple(cards)
         self.broken: Mapping[Path, str] = MappingProxyType(broken)
+        self.validity = Validity.read(self.path, cards)
 
     def __iter__(self) -> Iterator[Card]:
         return iter(self._cards)
@@ -65,6 +76,22 @@ class Registry:
     def by_label(self, label: str) -> tuple[Card, ...]:
         """Return all cards with this label: none, one, or several with different digests."""
         return tuple(card for card in self._cards if card.label == label)
+
+    def valid(self, label: str, *, run: int, menu: str) -> Card:
+        """Return the card that a label meant in a run under a menu; raises `UnknownModel` unless exactly one is known.
+
+        Where `validity.toml` says nothing about a label, the only card that has it is meant.
+        """
+        named = self.by_label(label)
+        if any(interval.label == label for interval in self.validity.intervals):
+            digests = self.validity.digests(label, runs=(run, run), menu=menu)
+            named = tuple(card for card in named if card.digest in digests)
+        if len({card.digest for card in named}) == 1:
+            return named[0]
+        raise UnknownModel(
+            f"{len(named)} cards in {self.path} are meant by {label!r} in run {run} under menu {menu!r}: "
+            f"give each its runs in {FILE}"
+        )
 
     def shared_labels(self) -> dict[str, tuple[str, ...]]:
         """Return the labels that name more than one model, with their digests: to be told to people."""

@@ -160,7 +160,7 @@ def shelf_of(settings: Settings) -> CardShelf:
     """Load every card of the models folder that can be used; the shelf's `problems` say which cannot."""
     try:
         return CardShelf.open(emulator.Registry(settings.models.path), engine=settings.models.engine)
-    except OSError as error:
+    except (OSError, emulator.BadValidity) as error:
         raise WrongSettings(f"models.path: {error}") from error
 
 
@@ -358,5 +358,5 @@ def _reload(settings: Settings, shelf: CardShelf) -> Sequence[str]:
     """Read the folder of cards again; everything else in the settings needs a restart."""
     try:
         return shelf.renew(emulator.Registry(settings.models.path), engine=settings.models.engine)
-    except OSError as error:
+    except (OSError, emulator.BadValidity) as error:
         raise Refused(f"models.path: {error}; the models that were loaded stay") from error

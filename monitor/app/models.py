@@ -201,13 +201,20 @@ def list_cards(given: argparse.Namespace) -> int:
         for card in registry:
             say_json({"label": card.label, "digest": card.digest, "engine": _engine(card), "path": str(card.path)})
     else:
-        rows = [(c.label, c.digest[:19], c.n_inputs, c.n_outputs, c.threshold, _engine(c)) for c in registry]
-        say_table(("LABEL", "DIGEST", "INPUTS", "OUTPUTS", "THRESHOLD", "ENGINE"), rows)
+        rows = [
+            (c.label, c.digest[:19], c.n_inputs, c.n_outputs, c.threshold, _engine(c), _valid(registry, c))
+            for c in registry
+        ]
+        say_table(("LABEL", "DIGEST", "INPUTS", "OUTPUTS", "THRESHOLD", "ENGINE", "VALID"), rows)
     for label, digests in registry.shared_labels().items():
         warn(f"label {label!r} names {len(digests)} models: {', '.join(each[:19] for each in digests)}")
     for path, why in registry.broken.items():
         warn(f"{path}: {why}")
     return NO if registry.broken else GOOD
+
+
+def _valid(registry: emulator.Registry, card: emulator.Card) -> str:
+    return "; ".join(str(interval) for interval in registry.validity.of(card.digest)) or "always"
 
 
 def show_card(given: argparse.Namespace) -> int:
@@ -265,7 +272,7 @@ def _answered(model: emulator.Model, raw: NDArray[np.int64]) -> tuple[NDArray[np
 def _registry(folder: Path) -> emulator.Registry:
     try:
         return emulator.Registry(folder)
-    except OSError as error:
+    except (OSError, emulator.BadValidity) as error:
         raise Unusable(str(error)) from error
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator import BrokenCard, Card, EngineUnavailable, Model, NotCompiled, Registry
+from emulator import BrokenCard, Card, EngineUnavailable, Model, NotCompiled, Registry, Validity
 from emulator.graph import Program
 from emulator.layout import Layout
 from emulator.model import EngineName
@@ -80,6 +80,7 @@ class CardShelf:
     def __init__(self, models: Iterable[Model] = ()) -> None:
         self._by_digest: Mapping[str, Loaded] = {}
         self._problems: tuple[str, ...] = ()
+        self._validity = Validity()
         self._add(models)
 
     @classmethod
@@ -105,7 +106,7 @@ class CardShelf:
                 new.append(registry.load(card.digest, engine=engine))
             except UNUSABLE as error:
                 problems.append(f"card {card.path.name} is left out: {error}")
-        self._problems = tuple(problems)
+        self._problems, self._validity = tuple(problems), registry.validity
         self._add(new)
         return tuple(f"model {model.card.label} {model.card.digest} added" for model in new)
 
@@ -114,7 +115,7 @@ class CardShelf:
         # One assignment: the loop, in another thread, sees all of the old or all of the new.
         self._by_digest = {each.digest: each for each in sorted(every, key=lambda each: (each.label, each.digest))}
 
-    def find(self, label: str, digest: str | None) -> Loaded | NotComparable:
+    def find(self, label: str, digest: str | None, *, runs: tuple[int, int], menu: str) -> Loaded | NotComparable:
         """Return the model that a batch names, or why there is none."""
         if digest is not None:
             known = self._by_digest.get(digest)
@@ -122,8 +123,16 @@ class CardShelf:
         named = [each for each in self._by_digest.values() if each.label == label]
         if not named:
             return NotComparable(shelf.UNKNOWN_MODEL, f"no card is called {label!r}")
+        if any(interval.label == label for interval in self._validity.intervals):
+            digests = self._validity.digests(label, runs=runs, menu=menu)
+            valid = [each for each in named if each.digest in digests]
+            if not valid:
+                when = f"runs {runs[0]} to {runs[1]}" if runs[0] != runs[1] else f"run {runs[0]}"
+                return _ambiguous(named, f"no card called {label!r} is valid in {when} under menu {menu!r}")
+            named = valid
         if len(named) > 1:
-            return _ambiguous(label, named)
+            said = f"{len(named)} cards are called {label!r} and the producer announces no digest"
+            return _ambiguous(named, said)
         return named[0]
 
     def all(self) -> Sequence[Loaded]:
@@ -153,11 +162,11 @@ class CardShelf:
             each.model.close()
 
 
-def _ambiguous(label: str, named: Sequence[Loaded]) -> NotComparable:
+def _ambiguous(named: Sequence[Loaded], said: str) -> NotComparable:
     layouts, thresholds = {each.layout for each in named}, {each.threshold for each in named}
     return NotComparable(
         shelf.AMBIGUOUS_LABEL,
-        f"{len(named)} cards are called {label!r} and the producer announces no digest",
+        said,
         layout=named[0].layout if len(layouts) == 1 else None,
         threshold=named[0].threshold if len(thresholds) == 1 else None,
     )

@@ -61,7 +61,8 @@ class Scoring:
     def score(self, batch: Batch) -> Scored | Rejected:
         """Re-emulate `batch`. Where the emulator fails, events are not comparable; a wrong width rejects the batch."""
         try:
-            found = self._shelf.find(batch.header.model, batch.header.digest)
+            runs = (int(batch.run.min()), int(batch.run.max())) if len(batch) else (0, 0)
+            found = self._shelf.find(batch.header.model, batch.header.digest, runs=runs, menu=batch.header.menu)
         except Exception as error:  # noqa: BLE001 - an engine that does not load must not stop the watch
             found = NotComparable(EMULATOR_FAILED, f"{type(error).__name__}: {error}")
         if isinstance(found, NotComparable):

@@ -88,8 +88,11 @@ class NotComparable:
 class Shelf(Protocol):
     """The registry of models, loaded as needed."""
 
-    def find(self, label: str, digest: str | None) -> Rescorer | NotComparable:
-        """Return the model that the producer names: by digest if one is announced, else by an unambiguous label."""
+    def find(self, label: str, digest: str | None, *, runs: tuple[int, int], menu: str) -> Rescorer | NotComparable:
+        """Return the model that the producer names: by digest if one is announced, else by its label.
+
+        `runs` are the first and the last run of the events, `menu` their menu: a label may mean another model later.
+        """
         ...
 
     def all(self) -> Sequence[Rescorer]:

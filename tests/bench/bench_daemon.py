@@ -111,7 +111,11 @@ def stages(given: Settings, raw: Sequence[Record]) -> tuple[Rows, Rows]:
     with CardShelf.open(emulator.Registry(MODELS)) as shelf:
         received = [Received(each.place, each.timestamp, decode(each, limits=limits)) for each in raw]
         batches = [each.content for each in received if isinstance(each.content, Batch)]
-        model, scoring, worker = shelf.find(batches[0].header.model, None), Scoring(shelf), worker_of(given, shelf)
+        model, scoring, worker = (
+            shelf.find(batches[0].header.model, None, runs=(1, 1), menu=""),
+            Scoring(shelf),
+            worker_of(given, shelf),
+        )
         scored = [scoring.score(each) for each in batches]
         summaries = [summary(each) for each in scored]
 

@@ -70,7 +70,9 @@ class Library:
 
     models: Sequence[Linear] = (V1, V2)
 
-    def find(self, label: str, digest: str | None) -> Linear | NotComparable:
+    def find(self, label: str, digest: str | None, *, runs: tuple[int, int], menu: str) -> Linear | NotComparable:
+        assert runs[0] <= runs[1]
+        assert menu
         named = [m for m in self.models if (m.digest == digest if digest else m.label == label)]
         if len(named) == 1:
             return named[0]

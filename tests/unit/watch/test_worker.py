@@ -182,8 +182,8 @@ def test_an_event_that_does_not_fit_and_one_that_kills_are_left_out_for_their_ow
 
 def test_a_shelf_that_raises_does_not_stop_the_watch() -> None:
     class Broken(Library):
-        def find(self, label: str, digest: str | None) -> Linear:
-            raise OSError(f"the registry is gone: {label} {digest}")
+        def find(self, label: str, digest: str | None, *, runs: tuple[int, int], menu: str) -> Linear:
+            raise OSError(f"the registry is gone: {label} {digest} {runs} {menu}")
 
     done = step(worker(shelf=Broken()), batch((1, 5)), end(1, 5, 20))
     assert only(done).summaries[0].not_comparable == {"emulator-failed": 20}
