@@ -78,7 +78,7 @@ def measure(graph: Any, program: Program, file: Path) -> None:
     low, high = raw_bounds(program.inputs)
     raw = random_inputs(low, high, events=EVENTS, rng=np.random.default_rng(1))
     raw = raw.astype(np.int16 if low.min() >= -(2**15) and high.max() < 2**15 else np.int32)
-    baseline, expected = predicted(graph, program, raw[:FEW])
+    baseline, expected = predicted(graph, program, raw[:FEW], file.parent / "project")
     print_row("hls4ml predict (csim)", f"{baseline:,.0f}", 1.0, width=14)
     for name, score, events in engines(graph, program):
         some = np.ascontiguousarray(raw[:events])
@@ -88,8 +88,9 @@ def measure(graph: Any, program: Program, file: Path) -> None:
         told(name, peers.EVENTS / best(run, rounds=3).wall, baseline)
 
 
-def predicted(graph: Any, program: Program, raw: Raw) -> tuple[float, Raw]:
+def predicted(graph: Any, program: Program, raw: Raw, folder: Path) -> tuple[float, Raw]:
     """Return events a second of hls4ml's own predict, and its raw scores."""
+    graph.config.config["OutputDir"] = str(folder)  # its predict reads weights from there
     with contextlib.redirect_stdout(io.StringIO()):
         graph.compile()
     (source,) = program.inputs
