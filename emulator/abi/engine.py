@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emulator.abi.accepted import accepted_types, symbol_of
 from emulator.abi.elf import NotALibrary, read_elf
 from emulator.abi.manifest import BadManifest, Manifest
-from emulator.card import raw_bounds
+from emulator.engines.bounds import Bounds
 from emulator.engines.compiler import library_of
 from emulator.formats import Raw
 from emulator.poison import Poison
@@ -55,7 +55,7 @@ class AbiEngine:
         self.library = library
         self.manifest = manifest
         self.setup = _setup(library, manifest)
-        self._low, self._high = raw_bounds(manifest.input.tensors)
+        self._bounds = Bounds.of(manifest.input.tensors)
         self._worker = Worker(
             driver(cache),
             setup=self.setup,
@@ -112,15 +112,8 @@ class AbiEngine:
         return self._worker.run(rows, width=self.manifest.output.bytes, dtype=np.uint8)
 
     def _checked(self, raw: NDArray[np.integer]) -> NDArray[np.int64]:
-        if raw.ndim != 2 or raw.shape[1] != len(self._low) or raw.dtype.kind not in "iu":
-            raise ValueError(f"raw inputs are {raw.dtype} {raw.shape}, the model takes integers (n, {len(self._low)})")
-        outside = (raw < self._low) | (raw > self._high)
-        if outside.any():
-            event, column = (int(i) for i in np.argwhere(outside)[0])
-            raise ValueError(
-                f"event {event}, input {column} is {raw[event, column]}, its format holds {self._low[column]} to "
-                f"{self._high[column]}: wrong column order, model or units?"
-            )
+        self._bounds.check_shape(raw)
+        self._bounds.check(raw)
         return raw.astype(np.int64, copy=False)
 
 
