@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import io
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,9 +42,14 @@ def read_keras(
 def read_keras3(path: Path, *, hls_config: Mapping[str, Any] | None = None, backend: str = "Vitis") -> Any:
     """Return the ModelGraph of a model that Keras 3 saved as `.keras`, with layers of HGQ2 where that is installed.
 
-    Keras computes with whatever `KERAS_BACKEND` names. Raises ModuleNotFoundError where Keras is not installed.
+    Keras computes with what `KERAS_BACKEND` names, or else with the first of JAX, TensorFlow and PyTorch that is there.
+    Raises ValueError where Keras is not installed, or nothing that it could compute with.
     """
     _check_file(path)
+    there = [name for name in ("jax", "tensorflow", "torch") if importlib.util.find_spec(name)]
+    if importlib.util.find_spec("keras") is None or not there:
+        raise ValueError(f"{path} is read by Keras 3: pip install keras jax, and HGQ2 where the model uses its layers")
+    os.environ.setdefault("KERAS_BACKEND", there[0])
     keras = importlib.import_module("keras")
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module("hgq.layers")  # tells Keras its layers

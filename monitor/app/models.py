@@ -163,7 +163,12 @@ def _import_model(given: argparse.Namespace, layout: emulator.Layout | None) -> 
 
 def _is_ensemble(path: Path) -> bool:
     """Whether a file is conifer's: its JSON looks like Keras' only by its name."""
-    return path.suffix == ".json" and path.is_file() and is_ensemble(json.loads(path.read_text(encoding="utf-8")))
+    if path.suffix != ".json" or not path.is_file():
+        return False
+    try:
+        return is_ensemble(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, RecursionError) as error:
+        raise Unusable(f"{path} is not JSON: {error}") from error
 
 
 def _import_library(given: argparse.Namespace, layout: emulator.Layout | None) -> emulator.Card:

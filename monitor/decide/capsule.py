@@ -74,12 +74,11 @@ class Capsule:
         return {"hypothesis": self.hypothesis, "trace": [[layer, list(values)] for layer, values in self.trace]}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Capsule:
+    def from_json(cls, value: Any) -> Capsule:
         """Read what `to_json` wrote; raises ValueError that says what is wrong."""
-        if value.get("schema") not in {SCHEMA, EXPLAINED}:
-            raise ValueError(
-                f"schema is {value.get('schema')!r}, not {SCHEMA!r} or {EXPLAINED!r}: this is not a capsule"
-            )
+        schema = value.get("schema") if isinstance(value, Mapping) else f"that of a {type(value).__name__}"
+        if schema not in {SCHEMA, EXPLAINED}:
+            raise ValueError(f"schema is {schema!r}, not {SCHEMA!r} or {EXPLAINED!r}: this is not a capsule")
         try:
             capsule = cls(
                 stream=str(value["stream"]),

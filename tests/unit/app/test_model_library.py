@@ -87,3 +87,13 @@ def test_an_emulator_that_is_none_is_the_answer_no(run: Run) -> None:
     status, _, spoken = run(f"model import {REMEMBERING} --label x --out {{site}}/x")
     assert status == 1
     assert "its answers depend on the events before" in spoken
+
+
+@pytest.mark.parametrize("content", ["nonsense", "[[[[", ""])
+def test_a_model_file_that_is_not_json_is_named(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.json").write_text(content)
+    status = main(["model", "import", str(tmp_path / "net.json"), "--label", "net", "--out", str(tmp_path / "cards")])
+    assert status == 2
+    assert "net.json is not JSON" in capsys.readouterr().err

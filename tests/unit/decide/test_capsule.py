@@ -27,3 +27,9 @@ def test_a_first_schema_capsule_has_no_new_field() -> None:
 def test_a_changed_hypothesis_is_noticed() -> None:
     with pytest.raises(ValueError, match="was changed"):
         Capsule.from_json({**FULL.to_json(), "hypothesis": "all inputs halved"})
+
+
+@pytest.mark.parametrize("value", [[], 7, None, "capsule/1", {"schema": "capsule/9"}])
+def test_json_that_is_not_a_capsule_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="this is not a capsule"):
+        Capsule.from_json(value)
