@@ -70,6 +70,8 @@ class Trees:
             raise ValueError(f"a tree looks at element {int(self.feature.max())} of {elements}")
         if self.owner.min() < 0 or self.owner.max() >= self.output.size:
             raise ValueError(f"a tree belongs to output {int(self.owner.max())} of {self.output.size}")
+        if len(np.unique(self.owner)) < self.output.size:
+            raise ValueError(f"a tree is missing for some of the {self.output.size} outputs")
 
 
 def completed(nodes: list[tuple[int, int, int, int, int]], depth: int) -> tuple[Raw, Raw, Raw]:
