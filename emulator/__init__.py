@@ -6,7 +6,6 @@
 """
 
 from emulator.abi.elf import NotALibrary
-from emulator.abi.intake import UnfitEmulator, import_abi
 from emulator.abi.manifest import BadManifest
 from emulator.archive import BadArchive, export, unpack
 from emulator.card import BrokenCard, Card, Certificate
@@ -14,6 +13,7 @@ from emulator.certify import Comparison, NotCertified, verify
 from emulator.engines.compiler import NotCompiled
 from emulator.formats import Format
 from emulator.importing import import_conifer, import_hls4ml
+from emulator.importing_abi import UnfitEmulator, import_abi
 from emulator.layout import Axis, Layout, ObjectGroup
 from emulator.model import EngineUnavailable, Model, load
 from emulator.poison import Poison

@@ -14,7 +14,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from emulator.engines.gemm_signal import Signal
 from emulator.formats import Format, Raw
 from emulator.graph import Dense, Layer, Quantiser, Tensor
 from emulator.importers.site import Site
@@ -135,8 +134,9 @@ class _Tree:
 
     def _ranges(self) -> Iterator[tuple[Fraction, Fraction]]:
         for fmt in self._formats:
-            signal, unit = Signal.of(fmt), Fraction(2) ** -fmt.fraction
-            yield signal.low * unit, signal.high * unit
+            # SAT_SYM's lowest bit pattern is no result of a cast, but a type can hold it.
+            lowest, unit = -(1 << (fmt.width - 1)) if fmt.signed else 0, Fraction(2) ** -fmt.fraction
+            yield lowest * unit, fmt.high * unit
 
 
 def _dense(site: Site, reads: tuple[str, ...], source: Format, forms: Sequence[_Form]) -> Dense:
