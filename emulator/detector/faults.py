@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.detector.layout import CALO_ETA_LSB, CALO_PHI_STEPS, JET, L1_LAYOUT
+from emulator.detector.layout import CALO_ETA_LSB, CALO_PHI_STEPS, JET, L1_LAYOUT, MUON_PHI_STEPS
 from emulator.detector.objects import Candidates, Floats, Integers, Objects, momentum
 
 Scores = NDArray[np.int64]
@@ -66,21 +66,28 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class DeadRegion(Fault):
-    """A region of the calorimeter is off, as HEM15/16 was in 2018: no jets, no e/gamma, false missing momentum."""
+    """A region of the calorimeter is off, as HEM15/16 was in 2018: no jets, no e/gamma, false missing momentum.
+
+    `left` is the share of the response that is left in it: 0 is dead.
+    """
 
     region: Region
+    left: float = 0.0
 
     def seen(self, objects: Objects, *, age: int, chance: np.random.Generator) -> Objects:  # noqa: ARG002 — steady
         """Silence the region; what would have been seen there is missing now."""
-        dead = self.region.holds(objects.jet)
-        lost_x, lost_y = momentum(objects.jet, np.where(dead, objects.jet.pt, np.float32(0)))
+        left = self._left(objects.jet)
+        lost_x, lost_y = momentum(objects.jet, objects.jet.pt * (1 - left))
         return replace(
             objects,
-            jet=objects.jet.scaled((~dead).astype(np.float32)),
-            egamma=objects.egamma.scaled((~self.region.holds(objects.egamma)).astype(np.float32)),
+            jet=objects.jet.scaled(left),
+            egamma=objects.egamma.scaled(self._left(objects.egamma)),
             met_x=objects.met_x + lost_x,
             met_y=objects.met_y + lost_y,
         )
+
+    def _left(self, candidates: Candidates) -> Floats:
+        return np.where(self.region.holds(candidates), np.float32(self.left), np.float32(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,50 @@ class Ageing(Fault):
 
     def _left(self, lumisections: int, forwardness: Floats | np.float32) -> Floats:
         return np.asarray(np.maximum(1.0 - self.loss * lumisections * forwardness, 0.1), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class BeamShift(Fault):
+    """The beam has moved sideways: objects crowd towards `towards` (rad), 1 + `amplitude` cos(phi - towards)."""
+
+    amplitude: float
+    towards: float
+
+    def seen(self, objects: Objects, *, age: int, chance: np.random.Generator) -> Objects:  # noqa: ARG002 — steady
+        """Turn every object a little towards the side; missing momentum is left alone."""
+        return replace(
+            objects,
+            jet=self._turned(objects.jet, chance),
+            egamma=self._turned(objects.egamma, chance),
+            muon=self._turned(objects.muon, chance, steps=MUON_PHI_STEPS),
+        )
+
+    def _turned(self, there: Candidates, chance: np.random.Generator, *, steps: int = CALO_PHI_STEPS) -> Candidates:
+        """Move phi by -a sin(phi - towards), to first order the density 1 + a cos; less than a step moves by chance."""
+        angle = there.phi * np.float32(2 * np.pi / steps) - np.float32(self.towards)
+        moved = -np.float32(self.amplitude * steps / (2 * np.pi)) * np.sin(angle)
+        jump = np.floor(moved + chance.random(moved.shape, dtype=np.float32)).astype(np.int16)
+        return replace(there, phi=(there.phi + jump) % np.int16(steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Correlated(Fault):
+    """Jets and e/gamma of different crossings are read out as one: both stay as they are, but now go together.
+
+    In a share of the crossings, chosen by chance, the e/gammas are dealt anew: the crossing with the hardest leading
+    jet gets the hardest leading e/gamma. Every distribution of a single input stays the same.
+    """
+
+    share: float
+
+    def seen(self, objects: Objects, *, age: int, chance: np.random.Generator) -> Objects:  # noqa: ARG002 — steady
+        """Deal the e/gammas anew."""
+        rows = np.flatnonzero(chance.random(len(objects.met_x)) < self.share)
+        jet, egamma = (np.argsort(kind.pt[rows].max(axis=1), kind="stable") for kind in (objects.jet, objects.egamma))
+        order = np.arange(len(objects.met_x))
+        order[rows[jet]] = rows[egamma]
+        there = objects.egamma
+        return replace(objects, egamma=Candidates(there.pt[order], there.eta[order], there.phi[order]))
 
 
 @dataclass(frozen=True, slots=True)

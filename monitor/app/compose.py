@@ -200,8 +200,13 @@ def limits_of(settings: Settings) -> Limits:
 
 def battery_of(settings: Settings) -> Battery:
     """Return the statistics under the settings' promise."""
-    budget = Budget(settings.alarms.false_pages_per_week, lumisection_seconds=settings.site.site().lumisection_seconds)
-    return Battery(budget, mismatch_alpha=settings.alarms.mismatch_alpha)
+    return Battery(
+        Budget(
+            settings.alarms.false_pages_per_week,
+            lumisection_seconds=settings.site.site().lumisection_seconds,
+            streams=len(settings.streams),
+        )
+    )
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.observe.binning import BINS, ETA_CELLS, PHI_CELLS, cell_edges, score_edges
+from monitor.observe.binning import BINS, score_edges
+from monitor.observe.maps import coarse, ring_rows, sector_columns
 from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
 from monitor.serve.view import EtaPhiMap, Histogram
@@ -22,8 +24,8 @@ Expected = NDArray[np.float64]
 class Pooled:
     """The latest lumisections of one shape added up, beside what is expected of as many events (None: no reference).
 
-    `counts` and `expected` hold the arrays `score` (outputs, bins), `inputs` (inputs, BINS + 1) and `maps`
-    (groups, cells) of `Shape.arrays`.
+    `counts` and `expected` hold the arrays `score` (outputs, bins), `inputs` (inputs, BINS + 1) and `towers`
+    (cells,) of `Shape.arrays`.
     """
 
     shape: Shape
@@ -33,7 +35,7 @@ class Pooled:
 
 def pool(summaries: Sequence[Summary], expectations: Iterable[dict[str, Expected] | None]) -> Pooled:
     """Add up `summaries` (at least one, all of one shape) and what is expected of each."""
-    names = ("score", "inputs", "maps")
+    names = ("score", "inputs", "towers")
     counts = {name: np.sum([each.counts[name] for each in summaries], axis=0) for name in names}
     known = list(expectations)
     if any(each is None for each in known):
@@ -60,35 +62,23 @@ def maps(pooled: Pooled, *, moved: Sequence[str]) -> tuple[EtaPhiMap, ...]:
     """Return the pulls of the eta-phi maps of the objects that moved; none without a reference."""
     if pooled.expected is None:
         return ()
-    found = []
-    for index, group in enumerate(pooled.shape.mapped):
-        eta, phi = (group.axes[_axis(group.axis(name))] for name in ("eta", "phi"))
-        if group.name not in moved or eta.high - eta.low <= 1:
-            continue
-        pull = _pull(pooled.counts["maps"][index], pooled.expected["maps"][index])
-        found.append(
-            EtaPhiMap(
-                object=group.name,
-                eta_edges=tuple(cell_edges(eta, ETA_CELLS).tolist()),
-                phi_edges=tuple(cell_edges(phi, PHI_CELLS).tolist()),
-                pull=tuple(tuple(row) for row in pull),
-            )
+    return tuple(
+        EtaPhiMap(
+            object=grid.name,
+            eta_edges=tuple(grid.eta_edge(int(row)) for row in ring_rows(grid)),
+            phi_edges=tuple(grid.phi_edge(int(column)) for column in sector_columns(grid)),
+            pull=_pull(coarse(grid, pooled.counts["towers"]), coarse(grid, pooled.expected["towers"])),
         )
-    return tuple(found)
+        for grid in pooled.shape.grids
+        if grid.name in moved and not grid.flat
+    )
 
 
-def _axis(number: int | None) -> int:
-    assert number is not None, "a mapped group has both axes"  # noqa: S101 -- narrows what `mapped` has promised
-    return number
-
-
-def _pull(counts: Counts, expected: Expected) -> list[list[float | None]]:
-    grid = counts.reshape(ETA_CELLS, PHI_CELLS)
-    hoped = expected.reshape(ETA_CELLS, PHI_CELLS)
-    return [
-        [(float((n - e) / np.sqrt(e)) if e >= 1 else None) for n, e in zip(row, wanted, strict=True)]
-        for row, wanted in zip(grid, hoped, strict=True)
-    ]
+def _pull(counts: NDArray[Any], expected: NDArray[Any]) -> tuple[tuple[float | None, ...], ...]:
+    return tuple(
+        tuple((float((n - e) / np.sqrt(e)) if e >= 1 else None) for n, e in zip(row, wanted, strict=True))
+        for row, wanted in zip(counts, expected, strict=True)
+    )
 
 
 def _chosen(shape: Shape, moved: Sequence[str]) -> list[int]:

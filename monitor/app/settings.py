@@ -77,7 +77,6 @@ class AlarmsSection(Section):
     """The false-alarm promise; the thresholds follow from it."""
 
     false_pages_per_week: Annotated[float, Field(gt=0)] = 1.0
-    mismatch_alpha: Annotated[float, Field(gt=0, lt=0.1)] = 1e-6
     allowed_lateness_seconds: Annotated[float, Field(gt=0)] = 60.0
     silence_lumisections: Annotated[float, Field(gt=0)] = 3.0
     clear_after_lumisections: Annotated[int, Field(ge=1)] = 5

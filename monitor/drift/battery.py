@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.drift import edetector, mismatch, second_opinion
+from monitor.drift import mismatch, scan, second_opinion
+from monitor.drift.anchor import Anchor
+from monitor.drift.bench import Bench
 from monitor.drift.budget import Budget
-from monitor.drift.combine import combined, discovered, weights
-from monitor.drift.edetector import BETS
+from monitor.drift.combine import FALSE_DISCOVERIES
+from monitor.drift.edetector import BETS, EMPTY
 from monitor.drift.evidence import Agreement, Completeness, Evidence, Shift
-from monitor.drift.judgement import Judgement, accept_rate, judge
+from monitor.drift.judgement import Judgement, Reading, accept_rate, judge, read
+from monitor.drift.mismatch import USUAL_FLOOR
 from monitor.drift.second_opinion import Opinion
 from monitor.drift.state import BatteryState
-from monitor.drift.trail import Trail, follow, forget, returned
 from monitor.observe.quantities import catalogue, measure
 from monitor.observe.summary import Summary
+from monitor.observe.windows import windows
 from monitor.reference.page import Page
 
 Floats = NDArray[np.float64]
 
-SHOWN = 5
 MOST_SHOWN = 24
-CAP_MARGIN = 3.0
-SMALLEST_FLOOR = 1e-6
+SUSPICIOUS = 4.0
+"""ln of a quantity's evidence from which on its run no longer teaches what is normal."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """One lumisection as the three sets of detectors see it."""
+
+    reading: Reading
+    steady: Judgement
+    anchored: Judgement
+    look: scan.Look
 
 
 class Battery:
     """The statistics with their promise; holds settings only, so that one instance serves every stream."""
 
-    def __init__(self, budget: Budget, *, mismatch_alpha: float = 1e-6, mismatch_floor: float = SMALLEST_FLOOR) -> None:
+    def __init__(self, budget: Budget, *, mismatch_floor: float = USUAL_FLOOR) -> None:
         self.budget = budget
-        self._alpha = mismatch_alpha
+        self._alpha = budget.mismatch_alpha
         self._floor = mismatch_floor
         self._bets = np.asarray(BETS)
         self._river: second_opinion.Detectors | None = None
@@ -64,13 +76,15 @@ class Battery:
         state = replace(state, mismatch=self._agree(state, summary, floor))
         reason = (unjudged or "no reference") if page is None else page.unjudged(summary)
         if page is None or reason is not None:
-            judgement, alarm = None, float("nan")
+            reading, alarm = None, float("nan")
             shifts: tuple[Shift, ...] = ()
             state = replace(state, opinion=self._heard(state.opinion, summary, None))
         else:
-            judgement = judge(summary, page, self._bets)
-            state = self._detect(state, judgement, page, summary)
-            alarm, shifts = (0.0, ()) if self._is_broken(state) else self._case(state, judgement)
+            reading = read(summary, page)
+            state = _on_page(state, page, reading, run=summary.key.lumisection.run)
+            judged = self._judge(state, reading, page, summary)
+            state = self._detect(state, judged, page, summary)
+            alarm, shifts = (0.0, ()) if self._is_broken(state) else self._case(state, judged, page)
         return state, Evidence(
             stream=summary.key.stream,
             lumisection=summary.key.lumisection,
@@ -82,7 +96,7 @@ class Battery:
             unjudged=reason,
             alarm=alarm,
             shifts=shifts,
-            accept=None if judgement is None else accept_rate(judgement, summary),
+            accept=None if reading is None else accept_rate(reading, summary),
             second_opinion=self._second(state, summary),
         )
 
@@ -115,53 +129,70 @@ class Battery:
     def _is_broken(self, state: BatteryState) -> bool:
         return state.mismatch.ratio(self._alpha) >= 1.0
 
-    def _detect(self, state: BatteryState, judgement: Judgement, page: Page, summary: Summary) -> BatteryState:
-        """Advance the e-detectors and the trail by one lumisection."""
-        state = _on_page(state, page, judgement)
-        share = weights(judgement.catalogue.family[judgement.index])
-        # One quantity alone must be able to raise the alarm from the cap; above that, height only delays the way back.
-        cap = self.budget.line + float(np.log(2 * len(BETS) / share.min(initial=1.0))) + CAP_MARGIN
-        log_m = edetector.advance(state.log_m, judgement.log_l, cap=cap)
-        trail = follow(state.trail, judgement.excess, lumisection=summary.key.lumisection)
+    def _judge(self, state: BatteryState, reading: Reading, page: Page, summary: Summary) -> _Judged:
+        centre, tolerance = state.anchor.null(reading, page)
+        # A page of one fill is anchored already; without pile-up, its decay would look like a change within the run.
+        settled = state.anchor.settled & (page.fills > 1) & np.isfinite(summary.pileup)
+        anchored = judge(reading, self._bets, centre=centre, tolerance=tolerance)
+        anchored = replace(
+            anchored,
+            log_l=np.where(settled, anchored.log_l, float(EMPTY)),
+            excess=np.where(settled, anchored.excess, np.nan),
+        )
+        return _Judged(reading, judge(reading, self._bets), anchored, scan.look(summary, page))
+
+    def _detect(self, state: BatteryState, judged: _Judged, page: Page, summary: Summary) -> BatteryState:
+        """Advance all detectors by one lumisection."""
+        line, lumisection = self._line(page, judged.reading), summary.key.lumisection
         # While hardware and emulation disagree the third question is not asked: what a broken model says of its scores
         # is no evidence on the detector, and must not be left over as such once the model is mended.
-        back = returned(trail) | self._is_broken(state)
+        void = self._is_broken(state)
+        steady = state.steady.advanced(judged.steady, line=line, lumisection=lumisection, void=void)
+        anchored = state.anchored.advanced(judged.anchored, line=line, lumisection=lumisection, void=void)
+        scanned = scan.advance(state.scan, judged.look, scan.stakes(page), line=line, lumisection=lumisection)
+        suspicious = np.maximum(steady.evidence(), anchored.evidence()) >= SUSPICIOUS
         return replace(
             state,
-            page=page.id,
             age=state.age + 1,
-            log_m=np.where(back, edetector.EMPTY, log_m),
-            trail=forget(trail, back),
-            opinion=self._heard(state.opinion, summary, judgement),
+            steady=steady,
+            anchored=anchored,
+            scan=scan.empty(scanned) if void else scanned,
+            anchor=state.anchor.taught(judged.reading, held=suspicious, void=void or not np.isfinite(summary.pileup)),
+            opinion=self._heard(state.opinion, summary, judged.reading),
         )
 
-    def _case(self, state: BatteryState, judgement: Judgement) -> tuple[float, tuple[Shift, ...]]:
+    def _line(self, page: Page, reading: Reading) -> float:
+        """Return ln of the level at which one set of families alone alarms: it is one of several in the average."""
+        families = len(np.unique(reading.family))
+        return self.budget.line + float(np.log((2 * families + scan.families(page)) / max(families, 1)))
+
+    def _case(self, state: BatteryState, judged: _Judged, page: Page) -> tuple[float, tuple[Shift, ...]]:
         """Return the alarm ratio and the quantities behind it."""
-        log_e = edetector.mixed(state.log_m)
-        alarm = combined(log_e, weights(judgement.catalogue.family[judgement.index])) / self.budget.line
-        moved = discovered(log_e, age=state.age)
-        few = min(SHOWN, len(log_e))
-        listed = moved if len(moved) else np.argpartition(-log_e, few - 1)[:few] if few else moved
-        size = state.trail.likelihood()
-        # Detectors at the cap are equal: how much has moved, without any cap, orders them.
-        order = np.lexsort((-size[:, listed].max(axis=0), -np.minimum(log_e[listed], self.budget.line)))
-        line, direction = self.budget.line, size.argmax(axis=0)
-        return alarm, tuple(
-            judgement.shift(i, ratio=float(log_e[i]) / line, direction=int(direction[i]), trail=state.trail)
-            for i in listed[order].tolist()[:MOST_SHOWN]
-        )
+        line, families, looked = self.budget.line, len(np.unique(judged.reading.family)), scan.families(page)
+        parts = [
+            (families, state.steady.average(judged.steady)),
+            (families, state.anchored.average(judged.anchored)),
+            (looked, state.scan.average(scan.stakes(page))),
+        ]
+        alarm = float(np.logaddexp.reduce([np.log(n) + e for n, e in parts if n])) - np.log(2 * families + looked)
+        found = [
+            *state.steady.shifts(judged.steady, line=line, age=state.age),
+            *state.anchored.shifts(judged.anchored, line=line, age=state.age),
+            *scan.shifts(state.scan, judged.look, page, line=line, least=state.age / FALSE_DISCOVERIES),
+        ]
+        return float(alarm) / line, _ordered(found)
 
-    def _heard(self, opinion: Opinion, summary: Summary, judgement: Judgement | None) -> Opinion:
+    def _heard(self, opinion: Opinion, summary: Summary, reading: Reading | None) -> Opinion:
         """Return river's window with this lumisection: in sigmas of the page, or raw where there is none."""
         watched = np.asarray(second_opinion.chosen(catalogue(summary.shape)), dtype=np.int64)
         mismatched = summary.mismatched if summary.compared else None
-        if judgement is None:
+        if reading is None:
             seen = measure(summary)
             rate = np.where(catalogue(summary.shape).counted, seen.value / np.maximum(seen.exposure, 1), seen.value)
             return opinion.seen(rate[watched], mismatched)
-        place = np.clip(np.searchsorted(judgement.index, watched), 0, max(len(judgement.index) - 1, 0))
-        found = judgement.index[place] == watched
-        z = (judgement.observed - judgement.expected) / np.maximum(judgement.sigma, 1e-300)
+        place = np.clip(np.searchsorted(reading.index, watched), 0, max(len(reading.index) - 1, 0))
+        found = reading.index[place] == watched
+        z = (reading.observed - reading.centre) / np.maximum(reading.sigma, 1e-300)
         return opinion.seen(np.where(found, z[place], 0.0), mismatched)
 
     def _second(self, state: BatteryState, summary: Summary) -> tuple[str, ...]:
@@ -171,10 +202,31 @@ class Battery:
         return state.opinion.fired([names[i] for i in second_opinion.chosen(catalogue(summary.shape))], self._river)
 
 
-def _on_page(state: BatteryState, page: Page, judgement: Judgement) -> BatteryState:
-    """Return the state for `page`: as it is, or with new detectors if it was judged by another page before."""
-    if state.page == page.id:
-        return state
-    live = len(judgement.index)
-    opinion = Opinion(state.opinion.residuals[:0], state.opinion.mismatches)
-    return replace(state, page=page.id, age=0, log_m=edetector.fresh(live), trail=Trail.fresh(live), opinion=opinion)
+def _on_page(state: BatteryState, page: Page, reading: Reading, *, run: int) -> BatteryState:
+    """Return the state for `page` and `run`: as it is, or begun anew where it was about another."""
+    live = len(reading.index)
+    if state.page != page.id:
+        state = replace(
+            state,
+            page=page.id,
+            age=0,
+            steady=Bench.fresh(live),
+            anchored=Bench.fresh(live),
+            scan=scan.Scan.fresh(len(windows(page.shape))),
+            anchor=Anchor.fresh(live, run),
+            opinion=Opinion(state.opinion.residuals[:0], state.opinion.mismatches),
+        )
+    if state.anchor.run != run:
+        state = replace(state, anchored=Bench.fresh(live), anchor=Anchor.fresh(live, run))
+    return state
+
+
+def _ordered(found: list[tuple[float, Shift]]) -> tuple[Shift, ...]:
+    """Return the cases, over the line first, and then by how much has moved: detectors at their cap are equal.
+
+    A quantity that has moved both from its page and within its run is told once.
+    """
+    best: dict[str, tuple[float, Shift]] = {}
+    for size, shift in sorted(found, key=lambda each: (-min(each[1].ratio, 1.0), -each[0])):
+        best.setdefault(shift.quantity, (size, shift))
+    return tuple(shift for _, shift in best.values())[:MOST_SHOWN]

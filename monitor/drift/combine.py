@@ -28,15 +28,16 @@ def combined(log_e: Floats, share: Floats) -> float:
     return top + float(np.log(share @ np.exp(log_e - top)))
 
 
-def discovered(log_e: Floats, *, age: int) -> NDArray[np.intp]:
+def discovered(log_e: Floats, share: Floats, *, age: int) -> NDArray[np.intp]:
     """Return the quantities that moved, by the e-BH procedure at a false discovery rate of `FALSE_DISCOVERIES`.
 
-    After `age` lumisections E[M] <= age, so M / age is an e-value. e-BH (Wang and Ramdas, arXiv 2009.02824): with
-    e_(1) >= e_(2) >= …, take the k largest for the largest k with e_(k) >= q / (alpha k). Valid under any dependence.
+    After `age` lumisections E[M] <= age, so M / age is an e-value, and so is the weighted q share M / age. e-BH (Wang
+    and Ramdas, arXiv 2009.02824): with e_(1) >= e_(2) >= …, take the k largest for the largest k with
+    e_(k) >= q / (alpha k). Valid under any dependence.
     """
-    level = log_e - np.log(max(age, 1))
-    able = np.flatnonzero(level >= -np.log(FALSE_DISCOVERIES))  # whatever k is: the few that are worth sorting
+    level = log_e + np.log(np.maximum(share, 1e-300)) - np.log(max(age, 1))
+    able = np.flatnonzero(level >= -np.log(FALSE_DISCOVERIES * max(len(log_e), 1)))
     order = able[np.argsort(-level[able], kind="stable")]
     k = np.arange(1, len(order) + 1)
-    passes = level[order] >= np.log(len(log_e) / (FALSE_DISCOVERIES * k))
+    passes = level[order] >= -np.log(FALSE_DISCOVERIES * k)
     return order[: int(k[passes].max(initial=0))]

@@ -1,4 +1,4 @@
-"""One lumisection's quantities against a page: residuals, bets, and the case of each quantity in words."""
+"""One lumisection's quantities against what is normal: residuals, bets, and the case of each quantity in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from monitor.drift import gaussian, poisson
 from monitor.drift.evidence import AcceptRate, Shift, Where
 from monitor.drift.trail import Trail
-from monitor.observe.quantities import Catalogue, Quantities, catalogue, measure
+from monitor.observe.quantities import Catalogue, catalogue, measure
 from monitor.observe.summary import Summary
 from monitor.reference.page import Page
 
@@ -18,79 +18,135 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judgement:
-    """The live quantities of one lumisection; float64 (q,) unless said otherwise.
-
-    Counts are given as rates per unit of exposure, so that `observed`, `expected`, `sigma` and `tolerance` are in one
-    unit for every quantity.
+class Reading:
+    """The live quantities of one lumisection beside what their page expects; float64 (q,) unless said otherwise.
 
     Attributes
     ----------
     index : int64 (q,)
         Into the catalogue.
+    counted : bool (q,)
+        True for counts, whose `centre` is a rate per unit of exposure and whose `tolerance` is a share of it.
+    value, exposure
+        As measured; an exposure of 0 means: not measured here.
+    sigma
+        Statistical error of the value, for counts of value / exposure.
+    misread
+        Shift that an error of the luminometer makes, in the unit of `tolerance`.
+    """
+
+    catalogue: Catalogue
+    index: NDArray[np.int64]
+    counted: NDArray[np.bool_]
+    value: Floats
+    exposure: Floats
+    centre: Floats
+    tolerance: Floats
+    noise: Floats
+    sigma: Floats
+    misread: Floats
+
+    @property
+    def family(self) -> NDArray[np.int64]:
+        """Family of every live quantity (q,)."""
+        return self.catalogue.family[self.index]
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """Which of them this lumisection has measured (q,)."""
+        return np.asarray(self.exposure > 0)
+
+    @property
+    def observed(self) -> Floats:
+        """The values, counts as rates (q,)."""
+        return np.where(self.counted, self.value / np.maximum(self.exposure, 1.0), self.value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """What the bets make of a reading.
+
+    Attributes
+    ----------
+    expected, tolerance
+        Middle and half width of the null hypothesis, counts as rates (q,).
     log_l : (b, 2, q)
         Logarithms of the bets' outcomes, 0 where not measured.
     excess : (2, q)
         Sigmas beyond tolerance, upwards and downwards; NaN where not measured.
     """
 
-    catalogue: Catalogue
-    index: NDArray[np.int64]
-    observed: Floats
+    reading: Reading
     expected: Floats
-    sigma: Floats
     tolerance: Floats
     log_l: Floats
     excess: Floats
 
     def shift(self, number: int, *, ratio: float, direction: int, trail: Trail) -> Shift:
         """Return the case of live quantity `number`; direction 0 is upwards, 1 downwards."""
-        chosen = int(self.index[number])
-        region = self.catalogue.regions[chosen]
+        reading, chosen = self.reading, int(self.reading.index[number])
+        region = reading.catalogue.regions[chosen]
         return Shift(
-            quantity=self.catalogue.names[chosen],
-            family=self.catalogue.families[self.catalogue.family[chosen]],
+            quantity=reading.catalogue.names[chosen],
+            family=reading.catalogue.families[reading.catalogue.family[chosen]],
             ratio=max(0.0, ratio),
             direction=(1, -1)[direction],
-            observed=float(self.observed[number]),
+            observed=float(reading.observed[number]),
             expected=float(self.expected[number]),
-            sigma=float(self.sigma[number]),
+            sigma=float(reading.sigma[number]),
             tolerance=float(self.tolerance[number]),
             since=trail.since(direction, number),
             where=Where(object=region.object, eta=region.eta, phi=region.phi),
         )
 
 
-def judge(summary: Summary, page: Page, bets: Floats) -> Judgement:
-    """Return the judgement of `summary` by a page that can judge it."""
+def read(summary: Summary, page: Page) -> Reading:
+    """Return the quantities of `summary` that a page which can judge it knows."""
     quantities = catalogue(summary.shape)
     index = np.flatnonzero(page.live)
     seen, expectation = measure(summary), page.expect(summary.pileup)
-    seen = Quantities(seen.value[index], seen.exposure[index], seen.spread[index])
-    centre, tolerance = expectation.centre[index], expectation.tolerance[index]
-    counted, exposure = quantities.counted[index], np.maximum(seen.exposure, 1.0)
-    noise = scaled_noise(expectation.noise[index], exposure, page.exposure[index])
-    edges = poisson.bounds(centre * exposure, tolerance)
-    sigma = np.sqrt(noise * np.where(counted, np.maximum(centre, 0), expectation.spread[index]) / exposure)
-    residual = seen.value - centre
-    excess = np.where(
-        counted,
-        poisson.excess(seen.value, edges, noise),
-        gaussian.excess(residual, tolerance=tolerance, sigma=np.maximum(sigma, 1e-300)),
-    )
-    log_l = np.where(
-        counted, poisson.log_bets(seen.value, edges, noise=noise, bets=bets), gaussian.log_bets(excess, bets)
-    )
-    measured = seen.exposure > 0
-    return Judgement(
+    exposure, counted = seen.exposure[index], quantities.counted[index]
+    centre, entries = expectation.centre[index], np.maximum(exposure, 1.0)
+    noise = scaled_noise(expectation.noise[index], entries, page.exposure[index])
+    variance = noise * np.where(counted, np.maximum(centre, 0), expectation.spread[index]) / entries
+    return Reading(
         catalogue=quantities,
         index=index,
-        observed=np.where(counted, seen.value / exposure, seen.value),
+        counted=counted,
+        value=seen.value[index],
+        exposure=exposure,
+        centre=centre,
+        tolerance=expectation.tolerance[index],
+        noise=noise,
+        sigma=np.sqrt(variance),
+        misread=expectation.misread[index],
+    )
+
+
+def judge(
+    reading: Reading, bets: Floats, *, centre: Floats | None = None, tolerance: Floats | None = None
+) -> Judgement:
+    """Return what bets (b,) make of a reading, against its page or another `centre` and `tolerance` (q,)."""
+    centre = reading.centre if centre is None else centre
+    tolerance = reading.tolerance if tolerance is None else tolerance
+    counted, entries = reading.counted, np.maximum(reading.exposure, 1.0)
+    edges = poisson.bounds(centre * entries, tolerance)
+    excess = np.where(
+        counted,
+        poisson.excess(reading.value, edges, reading.noise),
+        gaussian.excess(reading.value - centre, tolerance=tolerance, sigma=np.maximum(reading.sigma, 1e-300)),
+    )
+    log_l = np.where(
+        counted,
+        poisson.log_bets(reading.value, edges, noise=reading.noise, bets=bets),
+        gaussian.log_bets(excess, bets),
+    )
+    return Judgement(
+        reading=reading,
         expected=centre,
-        sigma=sigma,
         tolerance=np.where(counted, tolerance * centre, tolerance),
-        log_l=np.where(measured, log_l, 0.0),
-        excess=np.where(measured, excess, np.nan),
+        log_l=np.where(reading.measured, log_l, 0.0),
+        excess=np.where(reading.measured, excess, np.nan),
     )
 
 
@@ -104,15 +160,14 @@ def scaled_noise(noise: Floats, exposure: Floats, learnt: Floats) -> Floats:
     return np.asarray(np.where(noise > 1.0, 1.0 + (noise - 1.0) * growth, noise))
 
 
-def accept_rate(judgement: Judgement, summary: Summary) -> AcceptRate | None:
+def accept_rate(reading: Reading, summary: Summary) -> AcceptRate | None:
     """Return the accept rate against its expectation, or None where the stream carries no decision."""
-    number = next(
-        (i for i, q in enumerate(judgement.index.tolist()) if judgement.catalogue.names[q] == "accept rate"), None
-    )
+    names = reading.catalogue.names
+    number = next((i for i, q in enumerate(reading.index.tolist()) if names[q] == "accept rate"), None)
     if number is None or not summary.tally("decided"):
         return None
     return AcceptRate(
-        observed=float(judgement.observed[number]),
-        expected=float(judgement.expected[number]),
-        sigma=float(judgement.sigma[number]),
+        observed=float(reading.observed[number]),
+        expected=float(reading.centre[number]),
+        sigma=float(reading.sigma[number]),
     )

@@ -5,8 +5,9 @@ Per lumisection with n compared and k mismatching events, for each alternative p
     L = (p1 / p0)^k ((1 - p1) / (1 - p0))^(n - k),   E[L] <= 1 while the true share is at most p0,
 
 and M = (M + [k > 0]) L is a Shiryaev-Roberts e-detector whose starting points are lumisections with a mismatch; the
-average over a grid of p1 is reported. It alarms at 1 / alpha. A share of 0.785 % over a floor of 0.085 % is flagged
-within about 1,320 events at alpha = 1e-6 (the incident of cmssw #49753), plus the price of not knowing p1.
+average over a grid of p1 is reported. It alarms at 1 / alpha, its share of the false-alarm budget (`budget`): a share
+of 0.785 % over a floor of 0.085 % (the incident of cmssw #49753) is flagged within about 1,320 events at alpha = 1e-6,
+plus the price of not knowing p1.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from monitor.trigger.lumisection import Lumisection
 Floats = NDArray[np.float64]
 
 ALTERNATIVES = 12
-SMALLEST_FLOOR = 1e-9
+SMALLEST_FLOOR, USUAL_FLOOR = 1e-9, 1e-6
 _EMPTY = -60.0
 _PROOF = 7.0
 _MARGIN = 3.0

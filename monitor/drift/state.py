@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.pack import Unreadable, pack, unpack
-from monitor.drift.edetector import fresh
+from monitor.drift.anchor import Anchor
+from monitor.drift.bench import Bench
 from monitor.drift.mismatch import Mismatch
+from monitor.drift.scan import Scan, Sightings
 from monitor.drift.second_opinion import Opinion
 from monitor.drift.trail import Trail
 from monitor.trigger.header import Epoch
@@ -28,22 +31,36 @@ class BatteryState:
         Id of the page that they were run against, or None.
     age
         Lumisections judged against that page.
-    log_m : float32 (b, 2, q)
-        ln of the e-detectors, for the page's live quantities.
+    steady, anchored
+        Detectors of the page's live quantities: against the page, and against where the run has been (`anchor`).
+    scan
+        Detectors of the windows of the eta-phi grids.
     """
 
     epoch: Epoch | None
     page: str | None
     age: int
-    log_m: NDArray[np.float32]
-    trail: Trail
+    steady: Bench
+    anchored: Bench
+    anchor: Anchor
+    scan: Scan
     mismatch: Mismatch
     opinion: Opinion
 
     @classmethod
     def begin(cls, epoch: Epoch | None = None, *, watched: int = 0) -> BatteryState:
         """Return the state before the first lumisection of an epoch; river will watch `watched` quantities."""
-        return cls(epoch, None, 0, fresh(0), Trail.fresh(0), Mismatch.fresh(), Opinion.fresh(watched))
+        return cls(
+            epoch=epoch,
+            page=None,
+            age=0,
+            steady=Bench.fresh(0),
+            anchored=Bench.fresh(0),
+            anchor=Anchor.fresh(0),
+            scan=Scan.fresh(0),
+            mismatch=Mismatch.fresh(),
+            opinion=Opinion.fresh(watched),
+        )
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""
@@ -52,17 +69,19 @@ class BatteryState:
             "epoch": epoch and [epoch.model, epoch.digest, epoch.menu, epoch.firmware, epoch.prescale_column],
             "page": self.page,
             "age": self.age,
+            "run": self.anchor.run,
             "mismatch": [since and list(since), self.mismatch.compared, self.mismatch.mismatched],
         }
         return pack(
             names,
             {
-                "log_m": self.log_m,
-                "start": self.trail.start,
-                "length": self.trail.length,
-                "total": self.trail.total,
-                "cusum": self.trail.cusum,
-                "back": self.trail.back,
+                **_bench(self.steady, "steady"),
+                **_bench(self.anchored, "anchored"),
+                "anchor.length": self.anchor.length,
+                "anchor.precision": self.anchor.precision,
+                "anchor.total": self.anchor.total,
+                "scan.m": self.scan.m,
+                **{f"scan.{name}": getattr(self.scan.sightings, name) for name in Sightings.__slots__},
                 "mismatch.log_m": self.mismatch.log_m,
                 "mismatch.back": np.asarray([self.mismatch.back]),
                 "residuals": self.opinion.residuals,
@@ -82,10 +101,23 @@ class BatteryState:
                 epoch=None if names["epoch"] is None else Epoch(*names["epoch"]),
                 page=names["page"],
                 age=names["age"],
-                log_m=arrays["log_m"],
-                trail=Trail(*(arrays[name] for name in ("start", "length", "total", "cusum", "back"))),
+                steady=_read_bench(arrays, "steady"),
+                anchored=_read_bench(arrays, "anchored"),
+                anchor=Anchor(names["run"], *(arrays[f"anchor.{name}"] for name in ("length", "precision", "total"))),
+                scan=Scan(arrays["scan.m"], Sightings(*(arrays[f"scan.{name}"] for name in Sightings.__slots__))),
                 mismatch=Mismatch(arrays["mismatch.log_m"], mark, compared, mismatched, back),
                 opinion=Opinion(arrays["residuals"], arrays["mismatches"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise Unreadable(f"{len(content)} bytes are packed, but are not a battery's state: {error}") from error
+
+
+_TRAIL = ("start", "length", "total", "cusum", "back")
+
+
+def _bench(bench: Bench, name: str) -> dict[str, NDArray[Any]]:
+    return {f"{name}.log_m": bench.log_m, **{f"{name}.{part}": getattr(bench.trail, part) for part in _TRAIL}}
+
+
+def _read_bench(arrays: dict[str, NDArray[Any]], name: str) -> Bench:
+    return Bench(arrays[f"{name}.log_m"], Trail(*(arrays[f"{name}.{part}"] for part in _TRAIL)))

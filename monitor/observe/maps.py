@@ -1,96 +1,108 @@
-"""Quantities of the eta-phi maps: objects in every window of several sizes, and harmonics in phi.
+"""Quantities of whole eta-phi maps: rings in eta, sectors in phi, and harmonics in phi.
 
-A scan over windows with Poisson counts is what finds a tower that fires in two of a thousand events; harmonics in phi
-find a beam that moved.
+Harmonics find a beam that moved. What is smaller than a ring or a sector is searched for window by window (`windows`).
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import pi
+from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from emulator.layout import Axis, ObjectGroup
-from monitor.observe.binning import ETA_CELLS, PHI_CELLS, cell_edges
-from monitor.observe.events import averaged, counted
+from monitor.observe.events import counted
+from monitor.observe.grid import Grid
 from monitor.observe.section import Measured, Region, Section
 from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
 
-WINDOWS = (  # family, cells in eta, cells in phi, stride in eta
-    ("tower", 1, 1, 1),
-    ("block", 2, 2, 1),
-    ("region", 4, 3, 2),
-    ("ring", 1, PHI_CELLS, 1),
-    ("sector", ETA_CELLS, 1, 1),
-)
+RINGS, SECTORS = 16, 18
 HARMONICS = (1, 2, 3)
+ANGLES = 4
+"""Directions, over half a period, in which every harmonic is measured: whichever way a beam moves, one of them sees at
+least 92 % of it."""
 
 
 def map_sections(shape: Shape) -> tuple[Section, ...]:
-    """Return the window counts and harmonics of every object group that has an eta and a phi."""
-    found = []
-    for number, group in enumerate(shape.mapped):
-        eta, phi = _axis(group, "eta"), _axis(group, "phi")
-        flat = eta.high - eta.low < ETA_CELLS  # missing momentum has no eta: sectors are all there is
-        for family, *window in WINDOWS:
-            if not flat or family == "sector":
-                found.append(_windows(group, family, number=number, window=window, axes=(eta, phi)))
-        found.append(_harmonics(group, number))
+    """Return the rings, sectors and harmonics of every object group that has an eta and a phi."""
+    found: list[Section] = []
+    for grid in shape.grids:
+        found += ([] if grid.flat else [_rings(grid)]) + [_sectors(grid), _harmonics((grid,))]
+    deep = tuple(grid for grid in shape.grids if not grid.flat)
+    if len(deep) > 1 and len({grid.columns for grid in deep}) == 1:
+        found.append(_harmonics(deep))
     return tuple(found)
 
 
-def _axis(group: ObjectGroup, name: str) -> Axis:
-    return next(axis for axis in group.axes if axis.name == name)
+def coarse(grid: Grid, towers: NDArray[Any]) -> NDArray[Any]:
+    """Return the grid's counts in at most RINGS x SECTORS cells, for people to look at."""
+    return np.asarray(
+        np.add.reduceat(np.add.reduceat(grid.of(towers), ring_rows(grid)[:-1]), sector_columns(grid)[:-1], axis=1)
+    )
 
 
-def _windows(group: ObjectGroup, family: str, *, number: int, window: list[int], axes: tuple[Axis, Axis]) -> Section:
-    tall, wide, stride = window
-    rows = np.arange(0, ETA_CELLS - tall + 1, stride)
-    columns = np.arange(PHI_CELLS if wide < PHI_CELLS else 1)
-    eta, phi = cell_edges(axes[0], ETA_CELLS), cell_edges(axes[1], PHI_CELLS)
-    flat = axes[0].high - axes[0].low < ETA_CELLS
+def ring_rows(grid: Grid) -> NDArray[np.int64]:
+    """Return the rows at which rings begin, and the end."""
+    rings = min(RINGS, grid.rows)
+    return np.arange(rings + 1) * grid.rows // rings
+
+
+def sector_columns(grid: Grid) -> NDArray[np.int64]:
+    """Return the columns at which sectors begin, and the end."""
+    sectors = min(SECTORS, grid.columns)
+    return np.arange(sectors + 1) * grid.columns // sectors
+
+
+def _rings(grid: Grid) -> Section:
+    edges = ring_rows(grid)
 
     def measure(summary: Summary) -> Measured:
-        cells = summary.counts["maps"][number].reshape(ETA_CELLS, PHI_CELLS)
-        return counted(window_sums(cells, tall=tall, wide=wide)[rows][:, columns].ravel(), summary.events)
+        rows = grid.of(summary.counts["towers"]).sum(axis=1)
+        return counted(np.add.reduceat(rows, edges[:-1]), summary.events)
 
-    regions = tuple(
-        Region(
-            object=group.name,
-            eta=None if flat or tall == ETA_CELLS else (float(eta[row]), float(eta[row + tall])),
-            phi=None if wide == PHI_CELLS else (float(phi[column]), float(phi[column] + wide * (phi[1] - phi[0]))),
-        )
-        for row in rows
-        for column in columns
-    )
-    names = tuple(f"{group.name} {family} {_place(region)}" for region in regions)
-    return Section(family, counted=True, names=names, regions=regions, measure=measure)
+    physical = [grid.eta_edge(int(row)) for row in edges]
+    regions = tuple(Region(grid.name, eta=(a, b)) for a, b in pairwise(physical))
+    names = tuple(f"{grid.name} ring {place(region)}" for region in regions)
+    return Section("ring", counted=True, names=names, regions=regions, measure=measure)
 
 
-def window_sums(cells: NDArray[np.int64], *, tall: int, wide: int) -> NDArray[np.int64]:
-    """Return (rows - tall + 1, columns): sums over windows of `tall` x `wide` cells; columns wrap around."""
-    around = np.concatenate([cells, cells[:, : wide - 1]], axis=1)
-    return np.asarray(sliding_window_view(around, (tall, wide)).sum(axis=(2, 3)))
+def _sectors(grid: Grid) -> Section:
+    edges = sector_columns(grid)
+
+    def measure(summary: Summary) -> Measured:
+        columns = grid.of(summary.counts["towers"]).sum(axis=0)
+        return counted(np.add.reduceat(columns, edges[:-1]), summary.events)
+
+    physical = [grid.phi_edge(int(column)) for column in edges]
+    regions = tuple(Region(grid.name, phi=(a, b)) for a, b in pairwise(physical))
+    names = tuple(f"{grid.name} sector {place(region)}" for region in regions)
+    return Section("sector", counted=True, names=names, regions=regions, measure=measure)
 
 
-def _place(region: Region) -> str:
+def place(region: Region) -> str:
+    """Return the intervals of a region in words: `eta [-1.20, 0.30) phi [0.00, 0.70)`."""
     eta = "" if region.eta is None else f"eta [{region.eta[0]:.2f}, {region.eta[1]:.2f})"
     phi = "" if region.phi is None else f"phi [{region.phi[0]:.2f}, {region.phi[1]:.2f})"
     return f"{eta} {phi}".strip()
 
 
-def _harmonics(group: ObjectGroup, number: int) -> Section:
-    angle = 2 * pi * (np.arange(PHI_CELLS) + 0.5) / PHI_CELLS
-    waves = [wave(m * angle) for m in HARMONICS for wave in (np.cos, np.sin)]
+def _harmonics(grids: tuple[Grid, ...]) -> Section:
+    """Return the mean of cos(m phi - a) for the objects of grids of equally many columns, one by one or together."""
+    middle = 2 * pi * (np.arange(grids[0].columns) + 0.5) / grids[0].columns
+    waves = np.stack([np.cos(m * middle - pi * k / ANGLES) for m in HARMONICS for k in range(ANGLES)])
 
     def measure(summary: Summary) -> Measured:
-        around = summary.counts["maps"][number].reshape(ETA_CELLS, PHI_CELLS).sum(axis=0)[None]
-        parts = [averaged(around, wave) for wave in waves]
-        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]
+        around = np.sum([grid.of(summary.counts["towers"]).sum(axis=0) for grid in grids], axis=0, dtype=np.float64)
+        entries = around.sum()
+        mean = waves @ around / max(entries, 1.0)
+        spread = np.maximum(waves**2 @ around / max(entries, 1.0) - mean**2, 0.0)
+        return mean, np.full(len(waves), entries), spread
 
-    names = tuple(f"{group.name} phi harmonic {wave} {m}" for m in HARMONICS for wave in ("cos", "sin"))
-    regions = (Region(object=group.name),) * len(names)
+    name = grids[0].name if len(grids) == 1 else "objects"
+    names = tuple(
+        f"{name} phi harmonic {m} at {180 * k / (ANGLES * m):.0f} degrees" for m in HARMONICS for k in range(ANGLES)
+    )
+    regions = (Region(name if len(grids) == 1 else None),) * len(names)
     return Section("harmonic", counted=False, names=names, regions=regions, measure=measure)

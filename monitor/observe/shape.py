@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from emulator.layout import Layout, ObjectGroup
-from monitor.observe.binning import BINS, ETA_CELLS, PHI_CELLS, SCORE_BINS, Binning
+from monitor.observe.binning import BINS, SCORE_BINS, Binning
+from monitor.observe.grid import Grid, grids_of
 
 BITS = 32
 BX_BLOCK = 36
@@ -68,6 +69,11 @@ class Shape:
         """The object groups that have an eta-phi map."""
         return tuple(g for g in self.groups if g.axis("eta") is not None and g.axis("phi") is not None)
 
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """The fine eta-phi grids of the groups of `mapped`."""
+        return _grids(self)
+
     def names(self) -> tuple[str, ...]:
         """Return the name of every input; `input[3]` without layout."""
         return self.layout.names() if self.layout else tuple(f"input[{i}]" for i in range(self.inputs))
@@ -101,13 +107,12 @@ class Shape:
             "bx": (2, BX_BLOCKS),
             "emulated": (self.outputs, SCORE_BINS),
             "inputs": (self.inputs, BINS + 1),
-            "maps": (len(self.mapped), ETA_CELLS * PHI_CELLS),
             "mismatched": (self.outputs,),
-            "moments": (3, self.inputs),
             "products": (features, features),
             "score": (self.outputs, SCORE_BINS),
             "sums": (features,),
             "tally": (len(TALLY),),
+            "towers": (sum(grid.size for grid in self.grids),),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -128,6 +133,11 @@ class Shape:
     def digest(self) -> str:
         """Return the content digest: equal shapes, equal digests."""
         return _digest(self)
+
+
+@lru_cache(maxsize=64)
+def _grids(shape: Shape) -> tuple[Grid, ...]:
+    return grids_of(shape.mapped)
 
 
 @lru_cache(maxsize=64)

@@ -15,8 +15,6 @@ from monitor.trigger.header import Epoch
 from monitor.trigger.lumisection import Lumisection
 
 Counts = Mapping[str, NDArray[np.int64]]
-LIMB = 32
-LOW = (1 << LIMB) - 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,8 +37,7 @@ class Summary:
     shape
         What is counted; fixes the shapes of `counts` (see `Shape.arrays`).
     counts
-        int64 arrays by name. `moments` holds, per input, the sum and the sum of squares of raw values; squares in two
-        limbs of 32 bits (high, low), so that no lumisection can overflow them.
+        int64 arrays by name (see `Shape.arrays`).
     not_comparable
         Events that could not be re-emulated, by reason.
     sample
@@ -96,7 +93,6 @@ class Summary:
                 "epoch and shape do; keep them apart"
             )
         counts = {name: self.counts[name] + other.counts[name] for name in self.counts}
-        counts["moments"] = carried(counts["moments"])
         reasons = {**self.not_comparable}
         for reason, events in other.not_comparable.items():
             reasons[reason] = reasons.get(reason, 0) + events
@@ -127,12 +123,6 @@ class Summary:
             return cls(key, shape, counts, names["not_comparable"], Sample(**columns))
         except (KeyError, TypeError, ValueError) as error:
             raise Unreadable(f"{len(content)} bytes are packed, but are not a summary: {error}") from error
-
-
-def carried(moments: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (sum, high, low) with the low limb of the squares back under 2^32: one form for one value."""
-    total, high, low = moments
-    return np.stack([total, high + (low >> LIMB), low & LOW])
 
 
 def _narrow(values: NDArray[np.int64]) -> NDArray[np.integer]:

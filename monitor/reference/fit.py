@@ -71,4 +71,4 @@ def fit_means(values: Floats, entries: Floats, terms: Floats) -> Curves:
 def predictive(curves: Curves, terms: Floats) -> tuple[Floats, Floats]:
     """Return (value, variance), (t, q) each, of the fitted curves in link space; the variance is for unit noise."""
     value = terms @ curves.coefficients
-    return value, np.einsum("ti,qij,tj->tq", terms, curves.covariance, terms, optimize=True)
+    return value, np.asarray(((curves.covariance @ terms.T) * terms.T).sum(axis=1).T)

@@ -15,7 +15,8 @@ from monitor.observe.summary import Summary
 from monitor.reference.book import Book
 from monitor.reference.fit import Curves, basis, fit_counts, fit_means, predictive
 from monitor.reference.page import DISPLAYED, FEWEST_EVENTS, Page, PageKey, Span, identity
-from monitor.reference.wobble import between_fills, blocks_of, within_blocks
+from monitor.reference.places import learn_places
+from monitor.reference.wobble import between_fills, blocks_of, within_blocks, within_fills
 
 Floats = NDArray[np.float64]
 
@@ -92,8 +93,10 @@ def _draft(
         curves=Curves(np.zeros((0, 0)), np.zeros((0, 0, 0))),
         noise=ones,
         wobble=0 * ones,
+        wander=0 * ones,
         spread=spread,
         exposure=seen.exposure.mean(axis=0),
+        places=learn_places(rows),
         displayed=_displayed(rows, pileup),
     )
     return replace(draft, curves=_curves(draft, rows, quantities, seen))
@@ -135,7 +138,8 @@ def _with_noise(page: Page, rows: Sequence[Summary], quantities: Catalogue, *, s
     blocks = blocks_of([row.key.lumisection for row in rows])
     noise = within_blocks(relative, weight, blocks)
     wobble = between_fills(relative, weight, blocks, noise=noise)
-    return replace(page, noise=noise, wobble=wobble)
+    wander = within_fills(relative, weight, blocks, noise=noise, family=np.where(page.live, quantities.family, -1))
+    return replace(page, noise=noise, wobble=wobble, wander=wander)
 
 
 def _spans(rows: Sequence[Summary]) -> tuple[Span, ...]:

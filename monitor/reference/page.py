@@ -15,6 +15,7 @@ from monitor.observe.quantities import catalogue
 from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
 from monitor.reference.fit import Curves, basis, predictive
+from monitor.reference.places import Places
 from monitor.trigger.header import Epoch
 
 Floats = NDArray[np.float64]
@@ -29,7 +30,9 @@ WIDTHS = 4.0
 """A shift is benign up to this many standard deviations of the wobble between reference fills."""
 ERROR_WIDTHS = 4.0
 """The same for the statistical error of the learnt curve, whose size is known."""
-DISPLAYED = ("score", "inputs", "maps")
+LUMINOMETER = 0.012
+"""Relative jump of the luminometer's calibration that must not look like a change of the detector."""
+DISPLAYED = ("score", "inputs")
 
 
 class Span(NamedTuple):
@@ -69,12 +72,15 @@ class Expectation:
         Variance over the textbook one (Poisson; spread / exposure).
     spread
         Variance of one entry, for means.
+    misread
+        Shift that a luminometer reading `LUMINOMETER` too high or too low makes, in the unit of `tolerance`.
     """
 
     centre: Floats
     tolerance: Floats
     noise: Floats
     spread: Floats
+    misread: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,10 +104,14 @@ class Page:
     wobble : float64 (q,)
         Standard deviation between reference fills beyond noise: a share of the rate for counts, in units of
         sqrt(spread) for means.
+    wander : float64 (q,)
+        The same within fills: how far blocks of lumisections stray from their fill.
     spread : float64 (q,)
         Variance of a single entry, for means.
     exposure : float64 (q,)
         Mean exposure of a learnt lumisection.
+    places
+        How objects spread over the cells of the eta-phi grids.
     displayed
         Counts per bin of pile-up (p, …) of the histograms in `DISPLAYED`; `events` (p,) and `pileup` (p,) beside them.
     id
@@ -117,8 +127,10 @@ class Page:
     curves: Curves
     noise: Floats
     wobble: Floats
+    wander: Floats
     spread: Floats
     exposure: Floats
+    places: Places
     displayed: Mapping[str, NDArray[Any]]
     id: str = ""
 
@@ -162,11 +174,21 @@ class Page:
         low, high = value.min(axis=0), value.max(axis=0)
         centre = np.where(counted, np.sqrt(np.maximum(low * high, 0.0)), (low + high) / 2)
         half = np.where(counted, high / np.maximum(centre, 1e-300) - 1.0, high - centre)
-        unit = np.where(counted, 1.0, np.sqrt(self.spread))
         error = np.where(counted, self.noise, self.noise * self.spread) * variance.max(axis=0)
-        wobble = (self.widths * self.wobble * unit) ** 2 * (1.0 + 1.0 / self.fills)
+        wobble = (self.widths * self.wobble * self.unit) ** 2 * (1.0 + 1.0 / self.fills)
         drift = np.sqrt(wobble + ERROR_WIDTHS**2 * error)
-        return Expectation(centre, half + drift, self.noise, self.spread)
+        return Expectation(centre, half + drift, self.noise, self.spread, self._misread(pileups, counted))
+
+    def _misread(self, pileups: Floats, counted: NDArray[np.bool_]) -> Floats:
+        around = basis(self.scaled(pileups.mean() * np.asarray([1.0, 1.0 + LUMINOMETER])))
+        link, _ = predictive(self.curves, around)
+        moved = link[1] - link[0]
+        return np.asarray(np.abs(np.where(counted, np.expm1(moved), moved)))
+
+    @property
+    def unit(self) -> Floats:
+        """What a wobble of 1 is (q,): the whole rate for counts, an entry's standard deviation for means."""
+        return np.where(catalogue(self.shape).counted, 1.0, np.sqrt(self.spread))
 
     @property
     def widths(self) -> float:
@@ -185,9 +207,9 @@ class Page:
         return np.nan_to_num((pileups - centre) / max(half, LEAST_SCALE * centre))
 
     def histograms(self, summary: Summary) -> dict[str, Floats]:
-        """Return the expected `score`, `inputs` and `maps` for as many events at the same pile-up.
+        """Return the expected `score` and `inputs` for as many events at the same pile-up, and `towers`.
 
-        Interpolated between the two nearest bins of pile-up.
+        The former are interpolated between the two nearest bins of pile-up; cells share what their row holds.
         """
         events, pileup = self.displayed["events"], self.displayed["pileup"]
         place = np.interp(summary.pileup, pileup, np.arange(len(pileup))) if np.isfinite(summary.pileup) else np.nan
@@ -196,7 +218,8 @@ class Page:
         else:
             share = np.maximum(1.0 - np.abs(np.arange(len(events)) - place), 0.0)
             weights = summary.events * share / np.maximum(events, 1)
-        return {name: np.tensordot(weights, self.displayed[name], axes=1) for name in DISPLAYED}
+        towers = self.places.shared(self.shape, summary.counts["towers"])
+        return {name: np.tensordot(weights, self.displayed[name], axes=1) for name in DISPLAYED} | {"towers": towers}
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""
@@ -217,8 +240,16 @@ class Page:
                 curves=Curves(arrays["coefficients"], arrays["covariance"]),
                 noise=arrays["noise"],
                 wobble=arrays["wobble"],
+                wander=arrays["wander"],
                 spread=arrays["spread"],
                 exposure=arrays["exposure"],
+                places=Places(
+                    towers=arrays["places.towers"].astype(np.int64),
+                    noise=arrays["places.noise"],
+                    wobble=arrays["places.wobble"],
+                    lumisections=names["lumisections"],
+                    fills=names["fills"],
+                ),
                 displayed={key[10:]: value for key, value in arrays.items() if key.startswith("displayed.")},
                 id=identity(content),
             )
@@ -244,6 +275,8 @@ def _content(page: Page) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "spans": [list(span) for span in page.spans],
         "low": None if np.isnan(page.low) else page.low,
         "high": None if np.isnan(page.high) else page.high,
+        "lumisections": page.places.lumisections,
+        "fills": page.places.fills,
     }
     arrays: dict[str, NDArray[Any]] = {
         "live": page.live.astype(np.uint8),
@@ -251,7 +284,11 @@ def _content(page: Page) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "covariance": page.curves.covariance,
         "noise": page.noise,
         "wobble": page.wobble,
+        "wander": page.wander,
         "spread": page.spread,
         "exposure": page.exposure,
+        "places.towers": page.places.towers.astype(np.uint32),
+        "places.noise": page.places.noise,
+        "places.wobble": page.places.wobble,
     }
     return names, {**arrays, **{f"displayed.{name}": values for name, values in page.displayed.items()}}

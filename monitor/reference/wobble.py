@@ -67,6 +67,30 @@ def between_fills(relative: Floats, weight: Floats, blocks: NDArray[np.int64], *
     return np.asarray(np.sqrt(np.maximum(np.maximum(fill_excess, 0.0) + unseen, block_excess)))
 
 
+def within_fills(
+    relative: Floats, weight: Floats, blocks: NDArray[np.int64], *, noise: Floats, family: NDArray[np.int64]
+) -> Floats:
+    """Return the standard deviation (q,) of what slow changes within fills add to the noise.
+
+    Blocks against their own fill, by the method of moments again. A single quantity's estimate is mostly chance, so the
+    members of a `family` (q,) share one, in units of what noise makes of a block; only who strays three standard errors
+    further has its own.
+    """
+    mean, total = _block_means(relative, weight, blocks[1])
+    fill_of = np.asarray([blocks[0][blocks[1] == block][0] for block in range(len(mean))])
+    fill_mean, fill_total = _block_means(relative, weight, blocks[0])
+    explained = noise * np.maximum(1.0 / np.maximum(total, 1e-12) - 1.0 / np.maximum(fill_total[fill_of], 1e-12), 0.0)
+    typical = np.maximum(explained.mean(axis=0), 1e-300)
+    ratio = ((mean - fill_mean[fill_of]) ** 2).mean(axis=0) / typical - 1.0
+    error = np.sqrt(2.0 / max(1, len(mean) - int(fill_of[-1]) - 1))
+    common = np.zeros(len(ratio))
+    for each in np.unique(family):
+        members = family == each
+        common[members] = max(0.0, float(np.median(ratio[members]))) + error / np.sqrt(np.count_nonzero(members))
+    own = np.where(ratio > common + 3 * error, ratio, common)
+    return np.asarray(np.sqrt(own * typical))
+
+
 def _excess(relative: Floats, weight: Floats, group: NDArray[np.int64], *, noise: Floats) -> tuple[Floats, Floats]:
     """Return (mean square of the groups' means beyond noise, mean square that noise explains), (q,) each."""
     mean, total = _block_means(relative, weight, group)

@@ -88,13 +88,3 @@ def test_reading_what_was_written_gives_the_same_summary(drawn):  # type: ignore
     assert again.to_bytes() == summary.to_bytes()
     assert again.key == summary.key
     assert (again.events, again.compared, again.mismatched) == (len(batch), len(batch), summary.mismatched)
-
-
-@settings(deadline=None, max_examples=60)
-@given(events())
-def test_moments_are_exact_for_every_width_of_integer(drawn):  # type: ignore[no-untyped-def]
-    batch, _ = drawn
-    total, high, low = SUMMARISERS[1].summarise(KEY, batch).counts["moments"]
-    exact = [[int(x) for x in column] for column in batch.inputs.T]
-    assert [int(x) for x in total] == [sum(column) for column in exact]
-    assert [(int(h) << 32) + int(lo) for h, lo in zip(high, low, strict=True)] == [sum(x * x for x in c) for c in exact]

@@ -17,9 +17,21 @@ from monitor.trigger.lumisection import Lumisection
 from monitor.trigger.site import CMS
 
 
-def test_one_false_page_a_week_is_26_thousand_lumisections():
-    assert Budget(lumisection_seconds=CMS.lumisection_seconds).arl0 == pytest.approx(25_945, rel=1e-3)
-    assert Budget(7, lumisection_seconds=CMS.lumisection_seconds).line == pytest.approx(log(25_945 / 7), rel=1e-3)
+def test_one_false_page_a_week_is_split_between_agreement_and_conditions():
+    budget = Budget(lumisection_seconds=CMS.lumisection_seconds)
+    assert 1 / budget.arl0 + budget.mismatch_alpha == pytest.approx(1 / 25_945, rel=1e-3)
+    assert budget.mismatch_alpha == pytest.approx(0.2 / 25_945, rel=1e-3)
+    assert Budget(7, lumisection_seconds=CMS.lumisection_seconds).arl0 == pytest.approx(budget.arl0 / 7)
+
+
+def test_streams_share_the_budget():
+    one, three = (Budget(lumisection_seconds=CMS.lumisection_seconds, streams=n) for n in (1, 3))
+    assert 3 * (1 / three.arl0 + three.mismatch_alpha) == pytest.approx(1 / one.arl0 + one.mismatch_alpha)
+
+
+def test_a_budget_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="must be positive"):
+        Budget(lumisection_seconds=CMS.lumisection_seconds, streams=0)
     with pytest.raises(ValueError, match="must be positive"):
         Budget(0, lumisection_seconds=CMS.lumisection_seconds)
 
@@ -39,9 +51,18 @@ def test_the_combination_is_the_weighted_average_also_where_floats_would_overflo
 def test_ebh_finds_the_large_ones_and_only_them():
     log_e = np.zeros(100)
     log_e[[7, 42]] = log(100 / 0.05 * 50) + 0.1
-    assert discovered(log_e, age=50).tolist() == [7, 42]
-    assert discovered(log_e, age=5000).tolist() == []
-    assert discovered(np.zeros(100), age=1).tolist() == []
+    even = np.full(100, 0.01)
+    assert discovered(log_e, even, age=50).tolist() == [7, 42]
+    assert discovered(log_e, even, age=5000).tolist() == []
+    assert discovered(np.zeros(100), even, age=1).tolist() == []
+
+
+def test_ebh_asks_less_of_what_has_more_weight():
+    log_e = np.full(100, log(100 / 0.05 * 50) - 8.0)
+    log_e[[7, 42]] += 5.0
+    share = np.full(100, 0.005)
+    share[7] = 0.505
+    assert discovered(log_e, share, age=50).tolist() == [7]
 
 
 def walk(excess: np.ndarray, trail: Trail, first: int = 1) -> Trail:

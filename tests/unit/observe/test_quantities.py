@@ -7,7 +7,6 @@ import pytest
 
 from emulator.detector.layout import L1_LAYOUT
 from monitor.observe.binning import STEPS, magnitude_bin
-from monitor.observe.maps import window_sums
 from monitor.observe.quantities import catalogue, measure
 from monitor.observe.shape import Shape
 from monitor.observe.summariser import Summariser
@@ -67,34 +66,6 @@ def test_a_constant_feature_has_no_correlation_and_is_not_measured():
     seen = measure(SUMMARISER.summarise(key(), constant))
     assert seen.exposure[CATALOGUE.names.index("correlation of met leading and jet leading")] == 0
     assert np.isfinite(seen.value).all()
-
-
-def test_window_sums_wrap_around_in_phi_only():
-    cells = np.random.default_rng(1).integers(0, 9, (16, 18))
-    sums = window_sums(cells, tall=2, wide=3)
-    assert sums.shape == (15, 18)
-    assert sums[4, 17] == cells[4:6][:, [17, 0, 1]].sum()
-    assert sums[14, 3] == cells[14:16, 3:6].sum()
-
-
-def test_a_dead_place_empties_exactly_the_windows_that_lie_in_it():
-    eta, phi = EVENTS.inputs[:, 4::3], EVENTS.inputs[:, 5::3]
-    dead = (eta * 0.0435 > 0) & (phi * 2 * pi / 144 < pi)
-    inputs = EVENTS.inputs.copy()
-    inputs[:, 3:] *= np.repeat(~dead, 3, axis=1)
-    seen = measure(SUMMARISER.summarise(key(), type(EVENTS)(**{**fields(EVENTS), "inputs": inputs})))
-    for number, region in enumerate(CATALOGUE.regions):
-        if region.object == "jet" and region.eta is not None and region.phi is not None:
-            inside = region.eta[0] > 0 and region.phi[1] <= pi + 1e-9
-            outside = region.eta[1] <= 0 or (region.phi[0] >= pi - 1e-9 and region.phi[1] <= 2 * pi + 1e-9)
-            if inside:
-                assert seen.value[number] == 0, CATALOGUE.names[number]
-            if outside:
-                assert seen.value[number] == SEEN.value[number], CATALOGUE.names[number]
-
-
-def fields(events: object) -> dict[str, object]:
-    return {name: getattr(events, name) for name in type(events).__slots__}
 
 
 def test_places_are_in_physical_units():

@@ -1,0 +1,169 @@
+"""Every place of a few sizes in the eta-phi grids: where a scan looks for what is dead or hot.
+
+A window is a rectangle of cells; it wraps around in phi. Layers are the grids and, where several kinds of objects are
+counted in towers of one size, all of these together: what is broken in a calorimeter is so for jets and e/gammas alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.observe.grid import Grid
+from monitor.observe.section import Region
+from monitor.observe.shape import Shape
+
+SIZES = (  # family, cells in eta, cells in phi, steps between windows
+    ("tower", 1, 1, 1),
+    ("tower", 2, 2, 1),
+    ("block", 4, 4, 2),
+    ("region", 8, 8, 4),
+    ("region", 16, 8, 4),
+)
+_WIDEST = max(wide for _, _, wide, _ in SIZES)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One grid, or several of one plane on the rows that all of them have; the first gives the coordinates."""
+
+    grids: tuple[Grid, ...]
+    above: int
+    rows: int
+
+    @property
+    def name(self) -> str:
+        """The object group's name, or `egamma+jet`."""
+        return "+".join(grid.name for grid in self.grids)
+
+    @property
+    def columns(self) -> int:
+        """Cells in phi."""
+        return self.grids[0].columns
+
+    def of(self, towers: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the layer's counts (rows, columns) from a summary's `towers`, or from anything like it."""
+        total = np.zeros((self.rows, self.columns))
+        for grid in self.grids:
+            start = self.above - grid.above
+            total += grid.of(towers)[start : start + self.rows]
+        return total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pane:
+    """All windows of one size in one layer.
+
+    Attributes
+    ----------
+    first
+        Index of its first window among all of a shape's.
+    rows, columns : int64
+        Upper rows and left columns; windows are in the order of (row, column).
+    """
+
+    layer: int
+    family: str
+    tall: int
+    wide: int
+    first: int
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows) * len(self.columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """All windows of a shape, pane by pane."""
+
+    layers: tuple[Layer, ...]
+    panes: tuple[Pane, ...]
+
+    def __len__(self) -> int:
+        return sum(len(pane) for pane in self.panes)
+
+    def sums(self, fields: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the sum over every window (w,), given one array (rows, columns) per layer."""
+        whole = [_integral(field) for field in fields]
+        parts = [_windowed(whole[pane.layer], pane) for pane in self.panes]
+        return np.concatenate([part.ravel() for part in parts]) if parts else np.zeros(0)
+
+    def pane_of(self, window: int) -> Pane:
+        """Return the pane that a window is in."""
+        return next(pane for pane in self.panes if pane.first <= window < pane.first + len(pane))
+
+    def region(self, window: int) -> Region:
+        """Return where a window looks; `object` is None where several kinds are counted together."""
+        pane = self.pane_of(window)
+        layer, grid = self.layers[pane.layer], self.layers[pane.layer].grids[0]
+        row, column = self._corner(pane, window)
+        row += layer.above - grid.above
+        return Region(
+            object=grid.name if len(layer.grids) == 1 else None,
+            eta=None if grid.flat else (grid.eta_edge(row), grid.eta_edge(row + pane.tall)),
+            phi=(grid.phi_edge(column), grid.phi_edge(column + pane.wide)),
+        )
+
+    def overlap(self, one: int, other: int) -> bool:
+        """Say whether two windows share a cell of the detector; those of different planes do not."""
+        panes = self.pane_of(one), self.pane_of(other)
+        layers = [self.layers[pane.layer] for pane in panes]
+        if layers[0].grids[0].plane != layers[1].grids[0].plane:
+            return False
+        (top, left), (low, right) = (self._corner(pane, w) for pane, w in zip(panes, (one, other), strict=True))
+        down = low + layers[1].above - top - layers[0].above
+        across, around = right - left, layers[0].columns
+        return -panes[1].tall < down < panes[0].tall and (
+            across % around < panes[0].wide or -across % around < panes[1].wide
+        )
+
+    def _corner(self, pane: Pane, window: int) -> tuple[int, int]:
+        row, column = divmod(window - pane.first, len(pane.columns))
+        return int(pane.rows[row]), int(pane.columns[column])
+
+
+@lru_cache(maxsize=64)
+def windows(shape: Shape) -> Windows:
+    """Return the windows of a shape; remembered, because every judged lumisection asks."""
+    layers = (*(Layer((grid,), grid.above, grid.rows) for grid in shape.grids), *_together(shape.grids))
+    panes: list[Pane] = []
+    for number, layer in enumerate(layers):
+        sizes = dict.fromkeys((f, min(tall, layer.rows), min(wide, layer.columns), s) for f, tall, wide, s in SIZES)
+        for family, tall, wide, step in sizes:
+            first = panes[-1].first + len(panes[-1]) if panes else 0
+            rows = np.unique([*range(0, layer.rows - tall, step), layer.rows - tall])
+            columns = np.arange(0, layer.columns if wide < layer.columns else 1, step)
+            panes.append(Pane(number, family, tall, wide, first, rows, columns))
+    return Windows(layers, tuple(panes))
+
+
+def _together(grids: tuple[Grid, ...]) -> Iterator[Layer]:
+    for plane in dict.fromkeys(grid.plane for grid in grids):
+        same = tuple(grid for grid in grids if grid.plane == plane)
+        above = max(grid.above for grid in same)
+        rows = min(grid.above + grid.rows for grid in same) - above
+        if len(same) > 1 and rows > 0:
+            yield Layer(same, above, rows)
+
+
+def _integral(field: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sums over everything above and to the left, of a field that goes on around phi as far as windows reach."""
+    around = np.concatenate([field, field[:, :_WIDEST]], axis=1)
+    whole = np.zeros((len(field) + 1, around.shape[1] + 1))
+    np.cumsum(around, axis=1, out=whole[1:, 1:])
+    np.cumsum(whole, axis=0, out=whole)
+    return whole
+
+
+def _windowed(whole: NDArray[np.float64], pane: Pane) -> NDArray[np.float64]:
+    last = int(pane.columns[-1]) + 1
+    step = int(pane.columns[1]) if len(pane.columns) > 1 else 1
+    across = whole[:, pane.wide : pane.wide + last : step] - whole[:, :last:step]
+    return np.asarray(across[pane.rows + pane.tall] - across[pane.rows])
