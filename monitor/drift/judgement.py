@@ -115,4 +115,5 @@ def accept_rate(judgement: Judgement, summary: Summary) -> AcceptRate | None:
         observed=float(judgement.observed[number]),
         expected=float(judgement.expected[number]),
         sigma=float(judgement.sigma[number]),
+        tolerance=float(judgement.tolerance[number]),
     )
