@@ -139,5 +139,6 @@ def _dossier(request: str, episode: Episode, case: Case, verdict: Verdict) -> di
         },
         "reference": case.evidence.reference,
         "state": State.PROPOSED.value,
+        "step": Event.PROPOSE.value,
         **case.dossier,
     }

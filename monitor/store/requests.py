@@ -55,7 +55,7 @@ def step(
         return None
     known, before = found
     state = move(before, event)
-    dossier = {**known.dossier, "state": state.value}
+    dossier = {**known.dossier, "state": state.value, "step": event.value}
     connection.execute(
         "UPDATE request SET state = ?, dossier = ? WHERE id = ?", (state.value, to_text(dossier), request)
     )
