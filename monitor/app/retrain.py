@@ -59,7 +59,7 @@ def add(commands: Commands) -> None:
     material.add_argument("--out", type=Path, metavar="FILE", help="write them as Parquet; without it, print the query")
     for event, text in STEPS.items():
         name = event.value
-        example = f"trigwatch retrain {name} 3f1c --who trainer --note 'job 7'"
+        example = f"trigwatch retrain {name} 3f1c --who trainer --note job-7"
         stepped = _command(parts, name, functools.partial(step, event), text=text, example=example)
         stepped.add_argument("id")
         stepped.add_argument("--who", required=True, help="who says so")

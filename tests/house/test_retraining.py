@@ -2,12 +2,18 @@
 
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from emulator.detector import SCENARIOS, Block, play
 from emulator.detector.faults import JetScale
@@ -21,11 +27,12 @@ from tests.brokers import Broker
 from tests.house import daemons
 from tests.house import inprocess as house
 from tests.house.test_kafka_round import read_events
-from tests.unit.serve.listener import Listener, listening
+from tests.unit.serve.listener import Letter, Listener, listening
 
 EVENTS, ONSET, LUMISECTIONS, LEARN = 500, 36, 52, 25
 MODE = {"alarms": {"persistent_after_lumisections": 6}, "reference": {"learn_lumisections": LEARN}}
 SCENARIO = replace(SCENARIOS["jet-scale"], fault=JetScale(0.8), onset=ONSET)
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 WRONG = 45
 """A lumisection in which the producer loses a batch."""
 
@@ -105,6 +112,105 @@ def test_what_is_asked_for_but_not_there_is_said(daemon: Daemon, tmp_path: Path,
     assert "is not a folder" in capsys.readouterr().err
     assert main(["retrain", "list", "--url", "http://127.0.0.1:1"]) == 2
     assert "127.0.0.1:1" in capsys.readouterr().err
+
+
+def shell(script: str, *arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of an example, with this tree's `trigwatch` as the command."""
+    place = folder / "bin"
+    place.mkdir(exist_ok=True)
+    command = place / "trigwatch"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m monitor.app "$@"\n')
+    command.chmod(0o755)
+    environment = {
+        **daemons.ALONE,
+        "PATH": f"{place}:{os.environ['PATH']}",
+        "PYTHONPATH": str(EXAMPLES.parents[1]),
+        **variables,
+    }
+    return subprocess.run(
+        ["sh", "-euc", script, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_gitlab_example_takes_what_is_approved_and_only_that(daemon: Daemon, tmp_path: Path):
+    pipeline = yaml.safe_load((EXAMPLES / "gitlab" / ".gitlab-ci.yml").read_text())
+
+    def job(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        known = {"TRIGWATCH_URL": daemon.server.url, "WHO": "gitlab/x", "NOTE": "pipeline 7", "REQUEST": ""}
+        return shell("\n".join(pipeline[name]["script"]), folder=tmp_path, **(known | variables))
+
+    ((request, _),) = daemon.database.requests()
+    idle = job("take")
+    assert (idle.returncode, idle.stdout) == (0, "no approved retraining waits\n"), idle.stderr
+    assert not (tmp_path / "request.env").exists()
+    assert job("finish").returncode == job("fail").returncode == 0, "nothing was begun, nothing is reported"
+    assert main(["retrain", "approve", request.id, "--who", "anna", "--url", daemon.server.url]) == 0
+    taken_up = job("take")
+    assert taken_up.returncode == 0, taken_up.stderr
+    assert (tmp_path / "request.env").read_text() == f"REQUEST={request.id}\n"
+    assert json.loads((tmp_path / "lumisections.json").read_text())["runs"]
+    assert pq.read_table(tmp_path / "lumisections.parquet").num_rows > 0
+    assert job("finish", REQUEST=request.id).returncode == 0
+    assert [each["event"] for each in daemon.database.transitions(request.id)] == [
+        "propose",
+        "approve",
+        "start",
+        "finish",
+    ]
+
+
+def test_the_argo_example_wants_the_approval_and_nothing_else(daemon: Daemon, told: Listener):
+    """What the sensor's filters and parameters make of the events that the webhook was told."""
+    sensor = yaml.safe_load((EXAMPLES / "argo" / "sensor.yaml").read_text())["spec"]
+    filters = sensor["dependencies"][0]["filters"]["data"]
+    ((request, _),) = daemon.database.requests()
+    for step in ("approve", "start", "finish"):
+        assert main(["retrain", step, request.id, "--who", "anna", "--url", daemon.server.url]) == 0
+    daemons.until(lambda: len(told.letters) == 4, what="the webhook was told")
+    events = [{"body": {**_attributes(letter), "data": letter.json}} for letter in told.letters]
+    passed = [
+        each
+        for each in events
+        if all(any(re.search(value, _at(each, f["path"])) for value in f["value"]) for f in filters)
+    ]
+    assert [each["body"]["data"]["step"] for each in passed] == ["approve"]
+    trigger = sensor["triggers"][0]["template"]["argoWorkflow"]
+    ids = {_at(passed[0], each["src"]["dataKey"]) for each in trigger["parameters"]}
+    assert ids == {request.id}
+
+
+def test_the_argo_example_begins_once_and_reports_only_what_it_began(daemon: Daemon, tmp_path: Path):
+    templates = yaml.safe_load((EXAMPLES / "argo" / "workflow.yaml").read_text())["spec"]["templates"]
+    script = {each["name"]: each["container"]["args"][0] for each in templates if "container" in each}
+    ((request, _),) = daemon.database.requests()
+    url = daemon.server.url
+    script["start"] = script["start"].replace("/tmp/", f"{tmp_path}/")  # noqa: S108 - the container's, not ours
+    start = ("start", request.id, "retrain-1", url)
+    assert shell(script["start"], *start, folder=tmp_path).returncode == 1, "not approved"
+    assert main(["retrain", "approve", request.id, "--who", "anna", "--url", url]) == 0
+    assert shell(script["start"], *start, folder=tmp_path).returncode == 0
+    assert pq.read_table(tmp_path / "lumisections.parquet").num_rows > 0
+    assert shell(script["start"], *start, folder=tmp_path).returncode == 1, "begun already"
+    assert shell(script["report"], "report", "Failed", request.id, "retrain-1", url, folder=tmp_path).returncode == 0
+    last = daemon.database.transitions(request.id)[-1]
+    assert (last["event"], last["who"], last["note"]) == ("fail", "argo/retrain-1", "training: Failed")
+
+
+def _attributes(letter: Letter) -> dict[str, str]:
+    """Return a CloudEvent's attributes as structured mode has them in the body."""
+    return {name[3:]: value for name, value in letter.headers.items() if name.startswith("ce-")}
+
+
+def _at(value: Any, path: str) -> str:
+    for key in path.split("."):
+        value = value[key]
+    return str(value)
 
 
 @pytest.mark.kafka

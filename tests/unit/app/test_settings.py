@@ -38,6 +38,12 @@ def test_webhooks_keep_their_numbers_when_targets_are_added():
             build({**SMALLEST, "webhook": {"targets": [wrong]}})
 
 
+def test_a_webhooks_token_can_stay_in_the_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TRIGWATCH_WEBHOOK__TARGETS", '[{"url": "https://b?token=t", "kinds": ["retrain"]}]')
+    (target,) = build(SMALLEST).webhook.all()
+    assert (target.url, target.kinds) == ("https://b?token=t", ["retrain"])
+
+
 def test_a_daemon_reads_from_exactly_one_supply():
     with pytest.raises(WrongSettings, match=r"neither \[kafka\] nor \[tape\]"):
         build({"streams": SMALLEST["streams"]})
