@@ -93,7 +93,7 @@ def _gain(moved: _Moved, page: Page, *, threshold: int, mended: remedy.Threshold
         "visible": bool(visible),
         "threshold": other,
         "retraining": _retrained(moved, page, threshold=threshold, unit=unit, visible=visible),
-        "data": {"effective": effective, "uncovered": uncovered},
+        "reuse": {"effective": effective, "uncovered": uncovered},
     }
 
 

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from emulator.pack import pack, unpack
 from monitor.decide.case import Rules
 from monitor.decide.retrain import Request
+from monitor.observe.binning import SCORE_BINS
 from monitor.trigger.batch import Batch
 from monitor.watch.aggregator import Aggregator
+from monitor.watch.conditions import Conditions
 from tests.unit.watch.benches import LEARN, aggregator
 from tests.unit.watch.plays import V1, batch, end, step, worker
 
@@ -92,10 +95,19 @@ def test_a_score_that_moved_with_its_inputs_is_explained_by_them(dossier: dict[s
     assert 0.5 < found["explained"] / found["score_shift"] < 1.5
     assert 0.5 < found["restores"] <= 1.0
     assert found["low"] < found["accept_rate"] < found["high"]
-    assert 0.5 < gain["data"]["effective"] < 1.0
+    assert 0.5 < gain["reuse"]["effective"] < 1.0
 
 
 def test_it_is_json_and_the_same_after_any_restart(dossier: dict[str, Any]) -> None:
     json.dumps(dossier, allow_nan=False)
     (again,) = requests(aggregator((0,), rules=RULES), gain=0.8, restart=True)
     assert dict(again.dossier) == dossier
+
+
+def test_a_state_from_before_lumisections_were_remembered_whole_is_still_read() -> None:
+    names, arrays = unpack(Conditions("jets", floor=None).to_bytes())
+    del names["remembered"]
+    old = pack({**names, "recent": [["subject", [12.5]]]}, {**arrays, "recent.00": np.zeros((1, SCORE_BINS), np.int64)})
+    again = Conditions("jets", floor=None)
+    again.restore(old)
+    assert again.to_bytes() == Conditions("jets", floor=None).to_bytes()
