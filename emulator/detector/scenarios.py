@@ -80,7 +80,7 @@ _ALL = (
         DeadRegion(_DEAD),
         _ONSET,
         160,
-        Expected("act", "detector", eta=_DEAD.eta, phi=_DEAD.phi, retrain=None, within=20),
+        Expected("act", "detector", eta=_DEAD.eta, phi=_DEAD.phi, retrain=False, within=20),
     ),
     Scenario(
         "hot-tower",

@@ -7,10 +7,10 @@ import signal
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from monitor.app import capsules, daemon, demo, grafana, models, references, replay, simulate
+from monitor.app import capsules, daemon, demo, grafana, models, references, replay, retrain, simulate
 from monitor.app.console import Parser, Unusable, warn
 
-COMMANDS = (demo, daemon, replay, simulate, models, references, capsules, grafana)
+COMMANDS = (demo, daemon, replay, simulate, models, references, capsules, retrain, grafana)
 
 
 def parser() -> argparse.ArgumentParser:

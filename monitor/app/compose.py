@@ -42,6 +42,7 @@ from monitor.serve.alertmanager import FIRING, Alertmanager
 from monitor.serve.server import Server
 from monitor.serve.shield import LOOPBACK
 from monitor.serve.view import Refused
+from monitor.serve.webhook import Mode
 from monitor.store.database import Database
 from monitor.stream.columns import Limits
 from monitor.stream.kafka import Connection, KafkaSink, KafkaSource, ensure_topics, topology
@@ -273,10 +274,13 @@ def _identity(settings: Settings, role: Role, *, started: float) -> Identity:
 
 
 def _routes(settings: Settings) -> dict[str, tuple[str, ...]]:
-    webhooks = tuple(f"{WEBHOOK}-{number}" for number in range(len(settings.webhook.urls)))
+    webhooks = {
+        kind: [f"{WEBHOOK}-{n}" for n, target in enumerate(settings.webhook.all()) if kind.value in target.kinds]
+        for kind in (Kind.VERDICT, Kind.RETRAIN)
+    }
     return {
-        Kind.VERDICT: (TOPICS, *webhooks),
-        Kind.RETRAIN: (TOPICS, *webhooks),
+        Kind.VERDICT: (TOPICS, *webhooks[Kind.VERDICT]),
+        Kind.RETRAIN: (TOPICS, *webhooks[Kind.RETRAIN]),
         Kind.PAGE: (ALERTMANAGER,) if settings.alertmanager.urls else (),
         Kind.ANNOTATE: (GRAFANA,) if settings.grafana.url else (),
         DEAD_LETTER: (TOPICS,),
@@ -308,7 +312,10 @@ def _outlets(
         pager = Alertmanager(settings.alertmanager.urls, page=page)
         pager.restore(_open_pages(database, settings), now=clock())
         outlets.append(AlertmanagerOutlet(pager, clock=clock))
-    outlets += [webhook_outlet(url, number=number, site=site) for number, url in enumerate(settings.webhook.urls)]
+    outlets += [
+        webhook_outlet(target.url, number=number, site=site, mode=Mode(target.mode))
+        for number, target in enumerate(settings.webhook.all())
+    ]
     if settings.grafana.url:
         outlets.append(grafana_outlet(settings.grafana.url, token=settings.grafana.token))
     return outlets

@@ -7,11 +7,13 @@ from typing import Any
 
 from monitor.app.board import Board
 from monitor.app.shelf import CardShelf
-from monitor.decide.retrain import Event, NotAllowed
+from monitor.decide.retrain import Event, NotAllowed, State
+from monitor.decide.training import Training, training
 from monitor.reference.book import Book
 from monitor.serve.view import Absent, Refused, Snapshot
 from monitor.store import database as store
 from monitor.store.database import Database
+from monitor.trigger.lumisection import Lumisection
 
 
 class OpenHouse:
@@ -96,13 +98,23 @@ class OpenHouse:
         except store.Absent as error:
             raise Absent(str(error)) from error
 
-    def approve(self, id: str, *, who: str) -> None:  # noqa: A002 -- the protocol's word
-        """See House.approve."""
-        self._move(id, Event.APPROVE, who=who, note="")
+    def training(self, id: str) -> Training:  # noqa: A002 -- the protocol's word
+        """See House.training."""
+        try:
+            request, state = self._database.request(id)
+        except store.Absent as error:
+            raise Absent(str(error)) from error
+        since = Lumisection(**request.dossier["since"])
+        return training(request, state, self._database.since(request.stream, since))
 
-    def reject(self, id: str, *, who: str, reason: str) -> None:  # noqa: A002 -- the protocol's word
-        """See House.reject."""
-        self._move(id, Event.REJECT, who=who, note=reason)
+    def step(self, id: str, event: Event, *, who: str, note: str) -> State:  # noqa: A002 -- the protocol's word
+        """See House.step."""
+        try:
+            return self._database.move(id, event, who=who, note=note, now=self._clock())
+        except store.Absent as error:
+            raise Absent(str(error)) from error
+        except NotAllowed as error:
+            raise Refused(str(error)) from error
 
     def capsule(self, id: str) -> Mapping[str, Any]:  # noqa: A002 -- what it is
         """Return a stored capsule. Raises `Absent`."""
@@ -114,11 +126,3 @@ class OpenHouse:
     def reload(self) -> Sequence[str]:
         """See House.reload."""
         return self._reload()
-
-    def _move(self, request: str, event: Event, *, who: str, note: str) -> None:
-        try:
-            self._database.move(request, event, who=who, note=note, now=self._clock())
-        except store.Absent as error:
-            raise Absent(str(error)) from error
-        except NotAllowed as error:
-            raise Refused(str(error)) from error

@@ -8,6 +8,7 @@ from monitor.decide.action import Action, Kind
 from monitor.serve import cloudevent, grafana, webhook
 from monitor.serve.alertmanager import Alertmanager
 from monitor.serve.post import Unsent
+from monitor.serve.webhook import Mode
 from monitor.store.commit import Entry
 from monitor.stream.record import Headers, Outgoing
 from monitor.stream.transport import Sink, Undelivered
@@ -106,9 +107,12 @@ class EachOutlet:
         """See Outlet.close: nothing is kept open."""
 
 
-def webhook_outlet(url: str, *, number: int, site: str) -> EachOutlet:
+def webhook_outlet(url: str, *, number: int, site: str, mode: Mode = Mode.STRUCTURED) -> EachOutlet:
     """Return the outlet of the `number`th webhook."""
-    return EachOutlet(f"{WEBHOOK}-{number}", lambda action, time: webhook.send(action, url=url, site=site, time=time))
+    return EachOutlet(
+        f"{WEBHOOK}-{number}",
+        lambda action, time: webhook.send(action, url=url, site=site, time=time, mode=mode),
+    )
 
 
 def grafana_outlet(url: str, *, token: str | None) -> EachOutlet:

@@ -136,10 +136,23 @@ class AlertmanagerSection(Section):
     urls: list[Url] = []
 
 
+class WebhookTarget(Section):
+    """One address, what it is told, and whether a CloudEvent's attributes lie in the body or in `ce-` headers."""
+
+    url: Url
+    kinds: Annotated[list[Literal["verdict", "retrain"]], Field(min_length=1)] = ["verdict", "retrain"]
+    mode: Literal["structured", "binary"] = "structured"
+
+
 class WebhookSection(Section):
-    """Who else is told: every verdict and retraining request as a CloudEvent."""
+    """Who else is told: every verdict and retraining request as a CloudEvent; `targets` say more precisely what."""
 
     urls: list[Url] = []
+    targets: list[WebhookTarget] = []
+
+    def all(self) -> tuple[WebhookTarget, ...]:
+        """Return every target, those of `urls` first: their numbers name them in the outbox."""
+        return (*(WebhookTarget(url=url) for url in self.urls), *self.targets)
 
 
 class GrafanaSection(Section):

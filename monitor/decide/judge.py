@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from monitor.decide.action import Action
 from monitor.decide.announce import announce
-from monitor.decide.blame import action, blame, place
+from monitor.decide.blame import action, blame, is_local, place
 from monitor.decide.case import Case, Rules
 from monitor.decide.numbers import numbers
 from monitor.decide.retrain import Request, propose
@@ -53,7 +53,7 @@ def judge(standing: Standing, case: Case, *, rules: Rules, site: Site) -> Judgem
     calm = None if top else (standing.calm or case.evidence.lumisection)
     verdict = _verdict(standing, case, top=top, episodes=episodes, calm=calm, quiet=quiet)
     request = None
-    if top is not None and top.question is Question.CONDITIONS:
+    if top is not None and top.question is Question.CONDITIONS and Question.AGREEMENT not in episodes:
         request = propose(episodes[top.question], case, verdict=verdict, rules=rules)
         if request is not None:
             episodes[top.question] = replace(episodes[top.question], requested=True)
@@ -99,11 +99,13 @@ def _episode(
     falls = row.level is Level.WATCH and before is not None and before.level is Level.ACT
     known = _blamed(known, who, patience=rules.clear_after)
     if seen:
+        over, where = row.level is Level.ACT, place(row, case, rules)
         known = replace(
             known,
-            over=known.over + (row.level is Level.ACT),
+            over=known.over + over,
+            local=known.local + (over and is_local(where)),
             what=_what(row, case),
-            where=place(row, case, rules),
+            where=where,
         )
     if seen or falls:
         known = replace(known, action=action(row, case, who=known.blame, where=known.where, site=site))

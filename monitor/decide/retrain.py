@@ -83,10 +83,13 @@ class Request:
 def propose(episode: Episode, case: Case, *, verdict: Verdict, rules: Rules) -> Request | None:
     """Return a request where conditions have moved for good and the model feels it, once per episode.
 
-    A fault with a place in eta or phi is repaired or masked; a model trained on it would learn the fault. Agreement,
-    identity and stream never lead here: `judge` asks only while conditions are to blame.
+    A fault with a place in eta or phi is repaired or masked; a model trained on it would learn the fault. The place
+    may be lost in single lumisections, so the episode's majority counts too. Agreement, identity and stream never lead
+    here: `judge` asks only while conditions are to blame, and no single score is under suspicion.
     """
-    if episode.requested or episode.over < rules.persistent_after or is_local(episode.where):
+    if episode.requested or episode.over < rules.persistent_after:
+        return None
+    if is_local(episode.where) or 2 * episode.local >= episode.over:
         return None
     if not (rate_moved(case, rules) or len(case.evidence.shifts) >= rules.broad):
         return None
@@ -127,8 +130,15 @@ def _dossier(request: str, episode: Episode, case: Case, verdict: Verdict) -> di
         "what": [shift.quantity for shift in shifts],
         "moved": [shift_numbers(shift) for shift in shifts],
         "accept_rate": effect,
-        "train_on": {"from": {"run": since.run, "ls": since.ls}, "to": {"run": ls.run, "ls": ls.ls}, "growing": True},
+        "train_on": {
+            "from": {"run": since.run, "ls": since.ls},
+            "to": {"run": ls.run, "ls": ls.ls},
+            "growing": True,
+            "query": f"/api/v1/retrain/{request}/lumisections",
+            "table": f"/api/v1/retrain/{request}/lumisections.parquet",
+        },
         "reference": case.evidence.reference,
         "state": State.PROPOSED.value,
+        "step": Event.PROPOSE.value,
         **case.dossier,
     }

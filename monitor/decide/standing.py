@@ -30,6 +30,8 @@ class Episode:
         True once the blame has changed: it does not change back, or people would be called to and fro.
     over
         Lumisections at ACT with the evidence over the line.
+    local
+        Those of them in which the evidence had a place in eta or phi.
     paged, requested
         Whether somebody was paged, and whether retraining was proposed.
     what, where, action
@@ -43,6 +45,7 @@ class Episode:
     doubt: int = 0
     settled: bool = False
     over: int = 0
+    local: int = 0
     paged: bool = False
     requested: bool = False
     capsule: str | None = None
@@ -130,6 +133,7 @@ def _episode_to_json(episode: Episode) -> dict[str, Any]:
         "doubt": episode.doubt,
         "settled": episode.settled,
         "over": episode.over,
+        "local": episode.local,
         "paged": episode.paged,
         "requested": episode.requested,
         "capsule": episode.capsule,

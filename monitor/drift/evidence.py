@@ -86,11 +86,15 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class AcceptRate:
-    """Share of events at or over threshold, against what the page expects at this pile-up (one sigma, 0..1)."""
+    """Share of events at or over threshold, against what the page expects at this pile-up (one sigma, 0..1).
+
+    `tolerance` is the benign difference that the page allows, in the same unit.
+    """
 
     observed: float
     expected: float
     sigma: float
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,4 +170,5 @@ def accept_rate(reading: Reading, summary: Summary) -> AcceptRate | None:
         observed=float(reading.observed[number]),
         expected=float(reading.centre[number]),
         sigma=float(reading.sigma[number]),
+        tolerance=float(reading.tolerance[number] * reading.centre[number]),
     )

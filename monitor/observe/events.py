@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.observe.binning import SCORE_BINS, SCORE_HALF, STEPS, score_edges
+from monitor.observe.binning import SCORE_BINS, SCORE_HALF, SIGNED_HALF, STEPS, score_edges
 from monitor.observe.section import Floats, Measured, Region, Section
 from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
@@ -60,6 +60,20 @@ def _features(shape: Shape) -> tuple[Section, ...]:
         if rows:
             scale = 1.0 if family == "occupancy" else 1.0 / STEPS
             found.append(_feature_means(shape, family, rows=rows, scale=scale))
+    return tuple(found)
+
+
+def feature_scales(shape: Shape) -> tuple[tuple[str, float, float], ...]:
+    """Return, for every feature but the score, the quantity that is its mean, and how to get from that to the feature.
+
+    A tuple is (name of the quantity, scale, offset): mean feature = scale * quantity + offset.
+    """
+    found = []
+    for name, feature in shape.features()[:-1]:
+        if feature in _WORDS:
+            found.append((f"{name} {_WORDS[feature]}", 1.0 if feature == "multiplicity" else float(STEPS), 0.0))
+        else:  # a bare input: its quantity counts octaves from the middle bin
+            found.append((f"{feature} (log mean)", STEPS / 2, float(SIGNED_HALF)))
     return tuple(found)
 
 

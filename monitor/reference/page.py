@@ -211,15 +211,22 @@ class Page:
 
         The former are interpolated between the two nearest bins of pile-up; cells share what their row holds.
         """
-        events, pileup = self.displayed["events"], self.displayed["pileup"]
-        place = np.interp(summary.pileup, pileup, np.arange(len(pileup))) if np.isfinite(summary.pileup) else np.nan
-        if np.isnan(place) or np.isnan(self.low):
-            weights = np.full(len(events), summary.events / max(events.sum(), 1))
-        else:
-            share = np.maximum(1.0 - np.abs(np.arange(len(events)) - place), 0.0)
-            weights = summary.events * share / np.maximum(events, 1)
+        weights = self._weights(events=summary.events, pileup=summary.pileup)
         towers = self.places.shared(self.shape, summary.counts["towers"])
         return {name: np.tensordot(weights, self.displayed[name], axes=1) for name in DISPLAYED} | {"towers": towers}
+
+    def scores(self, *, events: int, pileup: float) -> Floats:
+        """Return the expected histograms of the scores, (outputs, bins), of `events` events; `pileup` may be NaN."""
+        return np.tensordot(self._weights(events=events, pileup=pileup), self.displayed["score"], axes=1)
+
+    def _weights(self, *, events: int, pileup: float) -> Floats:
+        """Return the weight of every bin of pile-up for the histograms of `events` events."""
+        learnt, centres = self.displayed["events"], self.displayed["pileup"]
+        if not np.isfinite(pileup) or np.isnan(self.low):
+            return np.full(len(learnt), events / max(learnt.sum(), 1))
+        place = np.interp(pileup, centres, np.arange(len(centres)))
+        share = np.maximum(1.0 - np.abs(np.arange(len(learnt)) - place), 0.0)
+        return np.asarray(events * share / np.maximum(learnt, 1))
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""

@@ -15,6 +15,8 @@ from monitor.serve.plain import encode, plain
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 TYPE_PREFIX = "trigwatch."
 TYPE_VERSION = "v1"
+PRINTABLE = "!#$&'()*+,/:;<=>?@[]^`{|}"
+"""Stays as it is in a header: all printable ASCII but the space, the quotation mark and the percent sign."""
 
 
 def envelope(action: Action, *, site: str, time: float) -> dict[str, Any]:
@@ -38,3 +40,14 @@ def envelope(action: Action, *, site: str, time: float) -> dict[str, Any]:
 def event(action: Action, *, site: str, time: float) -> bytes:
     """Return `action` as the bytes of one CloudEvent."""
     return encode(envelope(action, site=site, time=time))
+
+
+def binary(action: Action, *, site: str, time: float) -> tuple[dict[str, str], bytes]:
+    """Return `action` as headers and body in binary mode: attributes in `ce-` headers, the data as plain JSON.
+
+    https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
+    """
+    attributes = envelope(action, site=site, time=time)
+    data, kind = attributes.pop("data"), attributes.pop("datacontenttype")
+    headers = {f"ce-{name}": quote(str(value), safe=PRINTABLE) for name, value in attributes.items()}
+    return {"Content-Type": kind, **headers}, encode(data)

@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from monitor.serve import metrics, statement
+from monitor.decide.retrain import Event
+from monitor.serve import metrics, parquet, statement
 from monitor.serve.light import healthy, light, stale
 from monitor.serve.page import Page
 from monitor.serve.plain import encode, plain
@@ -27,6 +28,7 @@ from monitor.trigger.header import NAME
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 ROWS = 100
 MAX_ROWS = 1_000
+REASONED = frozenset({Event.REJECT, Event.FAIL})
 log = logging.getLogger(__name__)
 
 Rows = Callable[..., Sequence[Mapping[str, Any]]]
@@ -60,10 +62,16 @@ class Doors:
             Route("/api/v1/references", self.references),
             Route("/api/v1/models", self.models),
             Route("/api/v1/retrain", self.retrain),
+            Route("/api/v1/retrain/{id}", self.request),
+            Route("/api/v1/retrain/{id}/lumisections", self.training),
+            Route("/api/v1/retrain/{id}/lumisections.parquet", self.parquet),
             Route("/api/v1/capsules/{id}", self.capsule),
             Route("/api/v1/verdicts/{id}/ack", self.acknowledge, methods=["POST"]),
-            Route("/api/v1/retrain/{id}/approve", self.approve, methods=["POST"]),
-            Route("/api/v1/retrain/{id}/reject", self.reject, methods=["POST"]),
+            *(
+                Route(f"/api/v1/retrain/{{id}}/{event.value}", self._step(event), methods=["POST"])
+                for event in Event
+                if event is not Event.PROPOSE
+            ),
         ]
 
     def page(self, request: Request) -> Response:
@@ -139,6 +147,25 @@ class Doors:
         del request
         return answer({"retrain": self._house.retrain()})
 
+    def request(self, request: Request) -> Response:
+        """Show one retraining request."""
+        name = identity(request)
+        found = next((each for each in self._house.retrain() if each["id"] == name), None)
+        if found is None:
+            raise HTTPException(404, f"no retraining request has id {name!r}: /api/v1/retrain lists them")
+        return answer(found)
+
+    def training(self, request: Request) -> Response:
+        """Say which lumisections a retraining should learn from, and why not from the others."""
+        return answer(self._house.training(identity(request)).query())
+
+    def parquet(self, request: Request) -> Response:
+        """Give the same as a table, one row for each lumisection."""
+        name = identity(request)
+        content = parquet.table(self._house.training(name))
+        disposition = f'attachment; filename="retrain-{name.replace(":", "-")}.parquet"'
+        return Response(content, media_type=parquet.MEDIA_TYPE, headers={"Content-Disposition": disposition})
+
     def capsule(self, request: Request) -> Response:
         """Give what `trigwatch capsule replay` needs to replay one mismatch, as a file."""
         name = identity(request)
@@ -151,25 +178,27 @@ class Doors:
     async def acknowledge(self, request: Request) -> Response:
         """Note that somebody has seen a verdict."""
         said = await statement.read(request)
-        return await self._say(
-            request, said, lambda name: self._house.acknowledge(name, who=said.who, note=said.note), "acknowledged"
-        )
 
-    async def approve(self, request: Request) -> Response:
-        """Let a retraining go ahead."""
-        said = await statement.read(request)
-        return await self._say(request, said, lambda name: self._house.approve(name, who=said.who), "approved")
+        def acknowledge(name: str) -> str:
+            self._house.acknowledge(name, who=said.who, note=said.note)
+            return "acknowledged"
 
-    async def reject(self, request: Request) -> Response:
-        """Stop a retraining; the note says why."""
-        said = await statement.read(request, note_required=True)
-        return await self._say(
-            request, said, lambda name: self._house.reject(name, who=said.who, reason=said.note), "rejected"
-        )
+        return await self._say(request, said, acknowledge)
 
-    async def _say(self, request: Request, said: Statement, change: Callable[[str], None], done: str) -> Response:
+    def _step(self, event: Event) -> Callable[[Request], Awaitable[Response]]:
+        """Return what takes this step of a retraining; whoever stops one says why."""
+
+        async def step(request: Request) -> Response:
+            said = await statement.read(request, note_required=event in REASONED)
+            return await self._say(
+                request, said, lambda name: self._house.step(name, event, who=said.who, note=said.note)
+            )
+
+        return step
+
+    async def _say(self, request: Request, said: Statement, change: Callable[[str], str]) -> Response:
         name = identity(request)
-        await run_in_threadpool(change, name)
+        done = await run_in_threadpool(change, name)
         if said.form:
             return RedirectResponse("/", status_code=303)
         return answer({"id": name, "state": done, "who": said.who, "note": said.note})

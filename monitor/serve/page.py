@@ -13,6 +13,7 @@ from monitor.decide.verdict import Blame, Level
 from monitor.drift.evidence import Agreement, Where
 from monitor.serve import figure, words
 from monitor.serve.axis import number
+from monitor.serve.dossier import sentences
 from monitor.serve.light import Light, healthy, light, stale
 from monitor.serve.view import Histogram, Snapshot, StreamView
 from monitor.trigger.site import Site
@@ -62,7 +63,7 @@ class Page:
             lstrip_blocks=True,
         )
         self._templates.globals.update(
-            words=words, number=number, bar=figure.bar, renew=RENEW_SECONDS, capsules=capsules
+            words=words, number=number, bar=figure.bar, sentences=sentences, renew=RENEW_SECONDS, capsules=capsules
         )
         folder = resources.files("monitor.serve") / "templates"
         self._static = {name: (folder / name).read_bytes() for name in STATIC}

@@ -45,8 +45,9 @@ def send(
     *,
     headers: Mapping[str, str],
     timeout: float = TIMEOUT_SECONDS,
+    most: int = MAX_ANSWER,
 ) -> bytes:
-    """POST `body` to `url` (GET where it is None) and return the answer's body. Raises `Unsent`.
+    """POST `body` to `url` (GET where it is None) and return the answer's body, at most `most` bytes. Raises `Unsent`.
 
     User and password in `url` become basic authentication and never appear in the error.
     """
@@ -54,7 +55,7 @@ def send(
     request = _request(url, body, headers)
     try:
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=timeout) as answer:
-            content: bytes = answer.read(MAX_ANSWER)
+            content: bytes = answer.read(most)
             return content
     except urllib.error.HTTPError as error:
         with error:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Protocol
 
-from monitor.decide.retrain import State
+from monitor.decide.retrain import Event, State
+from monitor.decide.training import Training
 from monitor.decide.verdict import Blame, Level, Verdict
 from monitor.drift.evidence import Evidence
 from monitor.trigger.lumisection import Lumisection
@@ -264,12 +265,12 @@ class House(Protocol):
         """Record that `who` has seen the verdict with this id. Raises `Absent`."""
         ...
 
-    def approve(self, request: str, /, *, who: str) -> None:
-        """Approve the retraining request with this id. Raises `Absent`, or `Refused` if it is not waiting for one."""
+    def training(self, request: str, /) -> Training:
+        """Return the lumisections that the retraining request with this id is about. Raises `Absent`."""
         ...
 
-    def reject(self, request: str, /, *, who: str, reason: str) -> None:
-        """Reject the retraining request with this id. Raises `Absent`, or `Refused` if it is not waiting for one."""
+    def step(self, request: str, event: Event, /, *, who: str, note: str) -> State:
+        """Take a step of the retraining request with this id. Raises `Absent`, or `Refused` where there is none."""
         ...
 
     def reload(self) -> Sequence[str]:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from monitor.decide.action import Action
 from monitor.serve import cloudevent, post
+
+
+class Mode(StrEnum):
+    """Where a CloudEvent's attributes lie: in the body with the data, or in headers beside the data as plain JSON."""
+
+    STRUCTURED = "structured"
+    BINARY = "binary"
 
 
 def headers(action: Action) -> dict[str, str]:
@@ -11,6 +20,18 @@ def headers(action: Action) -> dict[str, str]:
     return {"Content-Type": cloudevent.CONTENT_TYPE, "Idempotency-Key": action.id, "User-Agent": "trigwatch"}
 
 
-def send(action: Action, *, url: str, site: str, time: float, timeout: float = post.TIMEOUT_SECONDS) -> None:
+def send(
+    action: Action,
+    *,
+    url: str,
+    site: str,
+    time: float,
+    mode: Mode = Mode.STRUCTURED,
+    timeout: float = post.TIMEOUT_SECONDS,
+) -> None:
     """Tell `url` about `action`. Raises `post.Unsent`."""
-    post.send(url, cloudevent.event(action, site=site, time=time), headers=headers(action), timeout=timeout)
+    if mode is Mode.BINARY:
+        attributes, body = cloudevent.binary(action, site=site, time=time)
+    else:
+        attributes, body = {}, cloudevent.event(action, site=site, time=time)
+    post.send(url, body, headers={**headers(action), **attributes}, timeout=timeout)

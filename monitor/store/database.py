@@ -16,6 +16,7 @@ from monitor.decide.retrain import Event, Request, State
 from monitor.store import file, history, outbox, requests
 from monitor.store.commit import Commit, CounterKey, Entry, PartitionKey
 from monitor.store.file import Damaged, InUse, backup_path, restore
+from monitor.trigger.lumisection import Lumisection
 
 __all__ = ["Absent", "Damaged", "Database", "Full", "InUse", "backup_path", "restore"]
 
@@ -154,6 +155,11 @@ class Database:
         with self._mutex:
             return history.lumisections(self._connection, limit=limit, stream=stream)
 
+    def since(self, stream: str, lumisection: Lumisection) -> tuple[dict[str, Any], ...]:
+        """Return the same of one stream from `lumisection` on, in the order of data taking."""
+        with self._mutex:
+            return history.since(self._connection, stream, lumisection)
+
     def summaries(self, stream: str, *, limit: int) -> tuple[bytes, ...]:
         """Return the bytes of the newest summaries of a stream, newest first."""
         with self._mutex:
@@ -184,6 +190,14 @@ class Database:
         """Return the retraining requests with their states, newest first."""
         with self._mutex:
             return requests.requests(self._connection, stream=stream)
+
+    def request(self, id: str) -> tuple[Request, State]:  # noqa: A002 - it is one
+        """Return one retraining request with its state. Raises `Absent`."""
+        with self._mutex:
+            found = requests.find(self._connection, id)
+        if found is None:
+            raise Absent(f"no retraining request has id {id!r}")
+        return found
 
     def move(self, request: str, event: Event, *, who: str, note: str, now: float) -> State:
         """Step a retraining request and tell the retraining sinks. Raises `Absent`, `NotAllowed`."""

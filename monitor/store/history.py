@@ -7,9 +7,13 @@ import sqlite3
 from typing import Any
 
 from monitor.decide.action import Action, Kind
+from monitor.decide.numbers import place_numbers
 from monitor.store.outbox import to_text
 from monitor.trigger.header import Epoch
+from monitor.trigger.lumisection import Lumisection
 from monitor.watch.judged import Judged
+
+COLUMNS = ("stream", "run", "ls", "level", "blame", "verdict", "at")
 
 
 def put_judged(connection: sqlite3.Connection, judged: Judged) -> None:
@@ -81,12 +85,25 @@ def verdicts(connection: sqlite3.Connection, *, limit: int, stream: str | None) 
 def lumisections(connection: sqlite3.Connection, *, limit: int, stream: str | None) -> tuple[dict[str, Any], ...]:
     """Return the latest judged lumisections, newest first."""
     rows = connection.execute(
-        "SELECT stream, run, ls, level, blame, verdict, at, content FROM lumisection "
+        f"SELECT {', '.join(COLUMNS)}, content FROM lumisection "  # noqa: S608
         "WHERE ?1 IS NULL OR stream = ?1 ORDER BY number DESC LIMIT ?2",
         (stream, limit),
     )
-    names = ("stream", "run", "ls", "level", "blame", "verdict", "at")
-    return tuple({**dict(zip(names, row[:7], strict=True)), **json.loads(row[7])} for row in rows)
+    return tuple(_lumisection(row) for row in rows)
+
+
+def since(connection: sqlite3.Connection, stream: str, lumisection: Lumisection) -> tuple[dict[str, Any], ...]:
+    """Return the judged lumisections of a stream from `lumisection` on, in the order of data taking."""
+    rows = connection.execute(
+        f"SELECT {', '.join(COLUMNS)}, content FROM lumisection "  # noqa: S608
+        "WHERE stream = ? AND (run, ls) >= (?, ?) ORDER BY run, ls, number",
+        (stream, *lumisection),
+    )
+    return tuple(_lumisection(row) for row in rows)
+
+
+def _lumisection(row: tuple[Any, ...]) -> dict[str, Any]:
+    return {**dict(zip(COLUMNS, row[:-1], strict=True)), **json.loads(row[-1])}
 
 
 def summaries(connection: sqlite3.Connection, stream: str, *, limit: int) -> tuple[bytes, ...]:
@@ -118,6 +135,7 @@ def _content(judged: Judged) -> dict[str, Any]:
         "rejected": dict(judged.rejected),
         "since": list(judged.verdict.since),
         "what": list(judged.verdict.what),
+        "where": place_numbers(judged.verdict.where),
         "evidence": dict(judged.verdict.evidence),
     }
 

@@ -38,18 +38,24 @@ def requests(connection: sqlite3.Connection, *, stream: str | None) -> tuple[tup
     return tuple((_request(row), State(row[7])) for row in rows)
 
 
+def find(connection: sqlite3.Connection, request: str) -> tuple[Request, State] | None:
+    """Return one request with its state, or None."""
+    row = connection.execute(
+        "SELECT id, stream, model, digest, run, ls, dossier, state FROM request WHERE id = ?", (request,)
+    ).fetchone()
+    return None if row is None else (_request(row), State(row[7]))
+
+
 def step(
     connection: sqlite3.Connection, request: str, event: Event, *, who: str, note: str, now: float
 ) -> tuple[State, Action] | None:
     """Take a step of the table; return the new state and what to say, or None for an unknown request."""
-    row = connection.execute(
-        "SELECT id, stream, model, digest, run, ls, dossier, state FROM request WHERE id = ?", (request,)
-    ).fetchone()
-    if row is None:
+    found = find(connection, request)
+    if found is None:
         return None
-    state = move(State(row[7]), event)
-    known = _request(row)
-    dossier = {**known.dossier, "state": state.value}
+    known, before = found
+    state = move(before, event)
+    dossier = {**known.dossier, "state": state.value, "step": event.value}
     connection.execute(
         "UPDATE request SET state = ?, dossier = ? WHERE id = ?", (state.value, to_text(dossier), request)
     )

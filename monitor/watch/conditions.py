@@ -18,7 +18,7 @@ from monitor.reference.learn import Unlearnable
 from monitor.reference.page import FEWEST_EVENTS, Page, PageKey
 from monitor.trigger.header import Epoch
 from monitor.watch.court import Court
-from monitor.watch.dossier import Recent
+from monitor.watch.recent import ARRAYS, Recent
 
 MOST_EPOCHS = 8  # epochs whose detectors are remembered, and keys whose pages are being learnt at a time
 Subject = str
@@ -69,7 +69,7 @@ class Conditions:
         return evidence
 
     def recent(self, summary: Summary) -> Recent:
-        """Return the scores of the newest lumisections of this one's epoch."""
+        """Return the newest lumisections of this one's epoch."""
         return self._recent.setdefault(_subject(summary), Recent())
 
     def _progress(self, summary: Summary, court: Court) -> str:
@@ -92,14 +92,17 @@ class Conditions:
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""
         subjects, keys = list(self._states), list(self._apprentices)
-        arrays = {f"state.{i:02}": _bytes(self._states[subject].to_bytes()) for i, subject in enumerate(subjects)}
+        arrays: dict[str, NDArray[Any]] = {
+            f"state.{i:02}": _bytes(self._states[subject].to_bytes()) for i, subject in enumerate(subjects)
+        }
         arrays.update({f"apprentice.{i:02}": _bytes(self._pack(key)) for i, key in enumerate(keys)})
-        recent = {subject: each for subject, each in self._recent.items() if each.scores}
-        arrays.update({f"recent.{i:02}": np.stack(each.scores) for i, each in enumerate(recent.values())})
+        recent = {subject: each for subject, each in self._recent.items() if each.rows}
+        for i, each in enumerate(recent.values()):
+            arrays.update({f"recent.{i:02}.{name}": stack for name, stack in each.arrays().items()})
         names = {
             "subjects": subjects,
             "keys": [list(key) for key in keys],
-            "recent": [[subject, each.wanted] for subject, each in recent.items()],
+            "remembered": [[subject, [row.numbers() for row in each.rows]] for subject, each in recent.items()],
         }
         return pack(names, arrays)
 
@@ -110,9 +113,9 @@ class Conditions:
             subject: BatteryState.from_bytes(arrays[f"state.{i:02}"].tobytes())
             for i, subject in enumerate(names["subjects"])
         }
-        self._recent = {
-            subject: Recent(list(arrays[f"recent.{i:02}"]), wanted)
-            for i, (subject, wanted) in enumerate(names["recent"])
+        self._recent = {  # a state that was written before lumisections were remembered whole has none
+            subject: Recent.read(rows, {name: arrays[f"recent.{i:02}.{name}"] for name in ARRAYS})
+            for i, (subject, rows) in enumerate(names.get("remembered", []))
         }
         self._apprentices = {
             PageKey(*key): Apprentice.from_bytes(arrays[f"apprentice.{i:02}"].tobytes())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +25,8 @@ from monitor.trigger.lumisection import Lumisection
 from monitor.watch.closed import PartitionClosed
 from monitor.watch.conditions import Conditions
 from monitor.watch.court import Court
-from monitor.watch.dossier import capsules, details, for_training
+from monitor.watch.dossier import capsules, details
+from monitor.watch.effect import for_training
 from monitor.watch.judged import Judged
 from monitor.watch.rollcall import RollCall, completeness, merge, rejections
 from monitor.watch.suspects import Suspects, suspects
@@ -128,6 +129,7 @@ class StreamWatch:
         if known and epoch not in known:
             mark = new_epoch(self.name, before=known[-1], after=epoch, lumisection=ls)
             spoken, extra = (mark,), {**extra, "new_epoch": mark.payload["text"]}
+        before = self._standings.get(model)
         case = Case(
             evidence=evidence,
             events=summary.events,
@@ -137,9 +139,8 @@ class StreamWatch:
             bit=found.delta.bits[0] if found is not None and len(found.delta.bits) == 1 else None,
             capsule=samples[0].id if samples else None,
             details=extra,
-            dossier=for_training(summary, self._conditions.recent(summary)),
+            dossier=self._dossier(summary, evidence, before, court),
         )
-        before = self._standings.get(model)
         judgement = self._judge(case, court)
         self._remember(model, found, judgement.standing)
         judged = Judged(
@@ -155,6 +156,17 @@ class StreamWatch:
             rejected=sitting.rejected,
         )
         return judged, (*spoken, *judgement.actions)
+
+    def _dossier(
+        self, summary: Summary, evidence: Evidence, before: Standing | None, court: Court
+    ) -> Mapping[str, Any]:
+        """Return what a request would say, where this lumisection may lead to one: it takes a while to work out."""
+        episode = None if before is None else before.episodes.get(Question.CONDITIONS)
+        if not evidence.alarm >= court.rules.alarm or not evidence.shifts or (episode and episode.requested):
+            return {}
+        since = evidence.shifts[0].since if episode is None else episode.since
+        rows = self._conditions.recent(summary).since(since)
+        return for_training(summary.shape, rows, self._conditions.page(summary.key.epoch, court))
 
     def _remember(self, model: Model, found: Suspects | None, after: Standing) -> None:
         """Keep what is known of flipped bits as long as scores differ or the episode lasts."""

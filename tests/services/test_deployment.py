@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.services.programs import ROOT, run
 
@@ -108,3 +109,69 @@ def test_the_unit_is_hardened(tmp_path: Path):
     place.write_text((DEPLOY / "systemd/trigwatch.service").read_text())
     outcome = run("systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", place)
     assert outcome.returncode == 0, outcome.stdout
+
+
+EXAMPLES = DEPLOY / "examples"
+ARGO = ("--schemafile", ROOT / "tests/services/argo.schema.json")
+GITLAB = ("--builtin-schema", "vendor.gitlab-ci")
+
+
+@pytest.mark.parametrize(
+    ("example", "schema"),
+    [
+        ("gitlab/.gitlab-ci.yml", GITLAB),
+        ("argo/eventsource.yaml", ARGO),
+        ("argo/sensor.yaml", ARGO),
+        ("argo/workflow.yaml", ARGO),
+    ],
+)
+def test_the_examples_for_retraining_have_the_documented_form(example: str, schema: tuple[str | Path, ...]):
+    outcome = run("check-jsonschema", *schema, EXAMPLES / example)
+    assert outcome.returncode == 0, outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("example", "schema", "sound", "broken"),
+    [
+        ("gitlab/.gitlab-ci.yml", GITLAB, "resource_group: retraining", "resource_group: [retraining]"),
+        ("argo/eventsource.yaml", ARGO, 'port: "12000"', "port: 12000"),
+        ("argo/eventsource.yaml", ARGO, "webhook:", "webhooks:"),
+        ("argo/sensor.yaml", ARGO, "eventName:", "event:"),
+        ("argo/sensor.yaml", ARGO, "type: string", "type: text"),
+        ("argo/sensor.yaml", ARGO, "operation: append", "operation: add"),
+        ("argo/sensor.yaml", ARGO, "workflowTemplateRef:", "templateRef:"),
+        ("argo/workflow.yaml", ARGO, "hooks:", "hook:"),
+        ("argo/workflow.yaml", ARGO, "template: start", "templates: start"),
+        ("argo/workflow.yaml", ARGO, "kind: WorkflowTemplate", "kind: WorkFlowTemplate"),
+    ],
+)
+def test_the_forms_notice_a_broken_example(
+    example: str, schema: tuple[str | Path, ...], sound: str, broken: str, tmp_path: Path
+):
+    text = (EXAMPLES / example).read_text()
+    assert sound in text
+    place = tmp_path / Path(example).name
+    place.write_text(text.replace(sound, broken))
+    outcome = run("check-jsonschema", *schema, place)
+    assert outcome.returncode == 1, outcome.stdout
+    assert "Schema validation errors" in outcome.stdout
+
+
+def test_a_workflow_is_named_by_what_the_event_source_and_the_sensor_say():
+    source, sensor, workflow = (
+        yaml.safe_load((EXAMPLES / "argo" / name).read_text())
+        for name in ("eventsource.yaml", "sensor.yaml", "workflow.yaml")
+    )
+    (dependency,) = sensor["spec"]["dependencies"]
+    assert dependency["eventSourceName"] == source["metadata"]["name"]
+    assert dependency["eventName"] in source["spec"]["webhook"]
+    trigger = sensor["spec"]["triggers"][0]["template"]["argoWorkflow"]
+    submitted = trigger["source"]["resource"]["spec"]
+    assert submitted["workflowTemplateRef"]["name"] == workflow["metadata"]["name"]
+    assert submitted["arguments"]["parameters"][0]["name"] == workflow["spec"]["arguments"]["parameters"][0]["name"]
+    assert {each["src"]["dependencyName"] for each in trigger["parameters"]} == {dependency["name"]}
+    names = {each["name"] for each in workflow["spec"]["templates"]}
+    assert workflow["spec"]["entrypoint"] in names
+    steps = [step for row in workflow["spec"]["templates"][0]["steps"] for step in row]
+    hooks = [hook for step in steps for hook in step.get("hooks", {}).values()]
+    assert {each["template"] for each in (*steps, *hooks)} <= names

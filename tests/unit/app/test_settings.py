@@ -28,6 +28,22 @@ def test_every_error_is_reported_at_once():
     assert "streams.0.name" in message
 
 
+def test_webhooks_keep_their_numbers_when_targets_are_added():
+    given = {"urls": ["http://a"], "targets": [{"url": "http://b", "kinds": ["retrain"], "mode": "binary"}]}
+    first, second = build({**SMALLEST, "webhook": given}).webhook.all()
+    assert (first.url, first.kinds, first.mode) == ("http://a", ["verdict", "retrain"], "structured")
+    assert (second.url, second.kinds, second.mode) == ("http://b", ["retrain"], "binary")
+    for wrong in ({"url": "b"}, {"url": "http://b", "kinds": []}, {"url": "http://b", "kinds": ["page"]}):
+        with pytest.raises(WrongSettings, match=r"webhook\.targets\.0"):
+            build({**SMALLEST, "webhook": {"targets": [wrong]}})
+
+
+def test_a_webhooks_token_can_stay_in_the_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TRIGWATCH_WEBHOOK__TARGETS", '[{"url": "https://b?token=t", "kinds": ["retrain"]}]')
+    (target,) = build(SMALLEST).webhook.all()
+    assert (target.url, target.kinds) == ("https://b?token=t", ["retrain"])
+
+
 def test_a_daemon_reads_from_exactly_one_supply():
     with pytest.raises(WrongSettings, match=r"neither \[kafka\] nor \[tape\]"):
         build({"streams": SMALLEST["streams"]})

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monitor.decide.retrain import State
+from monitor.decide.retrain import Event, NotAllowed, Request, State, move
+from monitor.decide.training import Material, Training, Unfit
 from monitor.decide.verdict import Blame, Level, Verdict, identify
 from monitor.drift.evidence import AcceptRate, Agreement, Completeness, Evidence, Shift, Where
 from monitor.serve.view import (
@@ -269,9 +270,16 @@ def detector() -> StreamView:
                 "what": ["jet eta-phi occupancy", "jet[0].phi"],
                 "since": {"run": RUN, "ls": LS - 12},
                 "inputs": ["jet[0].phi", "jet[0].eta"],
+                "moved": [{"quantity": "jet[0].phi", "ratio": 2.7}],
                 "accept_rate": {"observed": 0.00271, "expected": 0.00308},
-                "threshold": {"now": 160, "restores_rate": 151},
-                "lumisections": "398183:230-241",
+                "effect": {
+                    "accepted": 3_252,
+                    "expected": 3_696.0,
+                    "sigma": 71.0,
+                    "overlap": {"at_least": 0.0, "at_most": 0.88, "sigma": 0.019},
+                },
+                "threshold": {"present": 160, "restoring": 151, "low": 148, "high": 155, "lumisections": 12},
+                "gain": {"visible": True, "retraining": {"accept_rate": 0.0029, "restores": 0.51}},
                 "reference": "book-7/page-3",
             },
         ),
@@ -378,13 +386,23 @@ class Remembering:
             raise Absent(f"there is no verdict {verdict!r}")
         self.said.append(("acknowledge", verdict, who, note))
 
-    def approve(self, request: str, /, *, who: str) -> None:
-        self._waiting(request)
-        self.said.append(("approve", request, who))
+    def training(self, request: str, /) -> Training:
+        self._state(request)
+        where = [Lumisection(RUN, LS - 2), Lumisection(RUN, LS - 1)]
+        known = Request(request, STREAM, MODEL, DIGEST, where[-1], {})
+        materials = (
+            Material(where[0], 1000, 40.0, Level.ACT, 0, None),
+            Material(where[1], 900, None, Level.UNKNOWN, 2, Unfit.MISMATCHES),
+        )
+        return Training(known, State.PROPOSED, materials, growing=True)
 
-    def reject(self, request: str, /, *, who: str, reason: str) -> None:
-        self._waiting(request)
-        self.said.append(("reject", request, who, reason))
+    def step(self, request: str, event: Event, /, *, who: str, note: str) -> State:
+        try:
+            state = move(self._state(request), event)
+        except NotAllowed as error:
+            raise Refused(str(error)) from error
+        self.said.append((event.value, request, who, note))
+        return state
 
     def reload(self) -> Sequence[str]:
         if not self.shown.ready:
@@ -392,12 +410,11 @@ class Remembering:
         self.said.append(("reload",))
         return ["models"]
 
-    def _waiting(self, request: str) -> None:
-        waiting = {each.retrain.id: each.retrain.state for each in self.shown.streams if each.retrain}
-        if request not in waiting:
+    def _state(self, request: str) -> State:
+        known = {each.retrain.id: each.retrain.state for each in self.shown.streams if each.retrain}
+        if request not in known:
             raise Absent(f"there is no retraining request {request!r}")
-        if waiting[request] is not State.PROPOSED:
-            raise Refused(f"retraining request {request!r} is {waiting[request]}, only proposed ones can be decided")
+        return known[request]
 
 
 def acknowledged(view: StreamView) -> Acknowledgement:

@@ -2,12 +2,14 @@
 
 import asyncio
 import dataclasses
+import io
 import json
 from collections.abc import AsyncIterator
 from functools import partialmethod
 from typing import Any
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 from starlette.types import ASGIApp
 
@@ -124,11 +126,77 @@ def test_a_verdict_is_acknowledged(room: Room):
 
 
 def test_a_retraining_is_approved_or_rejected_with_a_reason(room: Room):
-    assert room.say("/api/v1/retrain/retrain-51ad/approve", who="anna").status_code == 200
+    assert room.say("/api/v1/retrain/retrain-51ad/approve", who="anna", note="go").json()["state"] == "approved"
     assert room.say("/api/v1/retrain/retrain-51ad/reject", who="ben", note="region comes back").status_code == 200
     assert room.house.said == [
-        ("approve", "retrain-51ad", "anna"),
+        ("approve", "retrain-51ad", "anna", "go"),
         ("reject", "retrain-51ad", "ben", "region comes back"),
+    ]
+
+
+def waiting(state: State) -> Room:
+    """Return a room whose one request is in `state`."""
+    return Room(houses.snapshot(dataclasses.replace(houses.detector(), retrain=RetrainView("r", state, {}))))
+
+
+def test_a_pipeline_says_when_it_starts_and_how_it_ends():
+    assert (
+        waiting(State.APPROVED).say("/api/v1/retrain/r/start", who="gitlab", note="job 7").json()["state"] == "running"
+    )
+    assert waiting(State.RUNNING).say("/api/v1/retrain/r/finish", who="gitlab", note="v3").json()["state"] == "done"
+    assert waiting(State.RUNNING).say("/api/v1/retrain/r/fail", who="gitlab", note="lost").json()["state"] == "approved"
+    silent = waiting(State.RUNNING).say("/api/v1/retrain/r/fail", who="gitlab")
+    assert (silent.status_code, silent.json()["error"]) == (400, "note is missing: say why")
+
+
+def test_only_one_pipeline_can_start_and_none_without_approval():
+    for state in (State.PROPOSED, State.RUNNING, State.DONE, State.REJECTED):
+        answer = waiting(state).say("/api/v1/retrain/r/start", who="gitlab")
+        assert answer.status_code == 409, state
+        assert f"{state.value} cannot start" in answer.json()["error"]
+
+
+def test_nobody_proposes_but_the_daemon(room: Room):
+    assert room.say("/api/v1/retrain/retrain-51ad/propose", who="anna").status_code == 404
+
+
+def test_one_request_is_shown_alone(room: Room):
+    assert room.client.get("/api/v1/retrain/retrain-51ad").json()["id"] == "retrain-51ad"
+    for path in ("nope", "nope/lumisections", "nope/lumisections.parquet"):
+        assert room.client.get(f"/api/v1/retrain/{path}").status_code == 404, path
+
+
+def test_the_lumisections_to_train_on_are_a_query_and_a_table(room: Room):
+    query = room.client.get("/api/v1/retrain/retrain-51ad/lumisections").json()
+    first = houses.LS - 2
+    assert query["runs"] == {str(houses.RUN): [[first, first]]}
+    answer = room.client.get("/api/v1/retrain/retrain-51ad/lumisections.parquet")
+    assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+    assert answer.headers["content-disposition"] == 'attachment; filename="retrain-retrain-51ad.parquet"'
+    table = pq.read_table(io.BytesIO(answer.content))
+    assert json.loads(table.schema.metadata[b"trigwatch.query"]) == query
+    shared = {"run": houses.RUN}
+    assert table.to_pylist() == [
+        {
+            **shared,
+            "ls": first,
+            "events": 1000,
+            "pileup": 40.0,
+            "level": "act",
+            "mismatches": 0,
+            "usable": True,
+            "reason": "",
+        },
+        {
+            **shared,
+            "ls": first + 1,
+            "events": 900,
+            "pileup": None,
+            "level": "unknown",
+            "mismatches": 2,
+            "usable": False,
+            "reason": "scores differ from emulation",
+        },
     ]
 
 
@@ -136,8 +204,7 @@ def test_what_does_not_exist_is_404_and_what_cannot_be_done_now_is_409(room: Roo
     assert "no verdict 'nope'" in room.say("/api/v1/verdicts/nope/ack", who="a").json()["error"]
     assert room.say("/api/v1/verdicts/nope/ack", who="a").status_code == 404
     assert room.say("/api/v1/retrain/a%20b/approve", who="a").status_code == 404
-    done = dataclasses.replace(houses.detector(), retrain=RetrainView("r", State.DONE, {}))
-    answer = Room(houses.snapshot(done)).say("/api/v1/retrain/r/approve", who="a")
+    answer = waiting(State.DONE).say("/api/v1/retrain/r/approve", who="a")
     assert answer.status_code == 409
     assert "is done" in answer.json()["error"]
 
@@ -192,7 +259,7 @@ def test_a_form_on_the_page_works_without_a_script_and_leads_back(room: Room):
         "/api/v1/retrain/retrain-51ad/approve", data={"who": "anna", "note": ""}, headers={"Origin": PAGE}
     )
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    assert room.house.said == [("approve", "retrain-51ad", "anna")]
+    assert room.house.said == [("approve", "retrain-51ad", "anna", "")]
 
 
 @pytest.mark.parametrize(

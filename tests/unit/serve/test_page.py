@@ -59,7 +59,7 @@ def show(snapshot: Snapshot, *, now: float = houses.NOW) -> Document:
                 "ACT",
                 "jet, η \N{MINUS SIGN}1.50 to \N{MINUS SIGN}0.50, φ 1.05 to 1.75 rad",
                 "13 LS, about 5",
-                "restores rate 151",
+                "A threshold of 151",
             ],
         ),
         ("unknown", ["UNKNOWN", "only 49 % of the declared events arrived", "nothing from partition 1, 3"]),

@@ -122,6 +122,20 @@ def test_a_webhook_can_tell_a_repetition(listener: Listener):
     assert listener.letters[0].json["type"] == "trigwatch.retrain.v1"
 
 
+def test_in_binary_mode_the_attributes_are_headers_and_the_body_is_the_data(listener: Listener):
+    told = action(Kind.RETRAIN)
+    webhook.send(told, url=listener.url, site="Prüfstand 4", time=houses.NOW, mode=webhook.Mode.BINARY)
+    (letter,) = listener.letters
+    whole = cloudevent.envelope(told, site="Prüfstand 4", time=houses.NOW)
+    assert letter.json == whole["data"]
+    assert letter.headers["content-type"] == "application/json"
+    assert letter.headers["ce-id"] == letter.headers["idempotency-key"] == told.id
+    assert {name: letter.headers[f"ce-{name}"] for name in ("type", "subject", "time", "specversion")} == {
+        name: whole[name] for name in ("type", "subject", "time", "specversion")
+    }
+    assert letter.headers["ce-source"].isascii()
+
+
 def test_a_mark_that_is_there_is_not_drawn_twice(listener: Listener):
     assert grafana.send(mark(), url=listener.url, token=None, time=houses.NOW) is True
     question, answer = listener.letters

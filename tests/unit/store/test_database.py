@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from monitor.decide.action import Action, Kind
+from monitor.decide.numbers import place_numbers
 from monitor.decide.retrain import Event, NotAllowed, Request, State
+from monitor.decide.training import Unfit, training
 from monitor.store.commit import Commit, Letter
 from monitor.store.database import Absent, Damaged, Database, Full, InUse, backup_path, restore
 from monitor.store.schema import STEPS
@@ -143,6 +145,21 @@ def test_a_lumisection_judged_again_replaces_itself(
     assert [each["at"] for each in database.lumisections(limit=9)] == [5.0]
 
 
+def test_lumisections_since_one_come_in_the_order_of_data_taking_with_what_training_asks_for(
+    database: Database, story: list[tuple[Judged, tuple[Action, ...]]]
+) -> None:
+    database.commit(Commit(now=1.0, judged=tuple(each for each, _ in reversed(story[4:9]))))
+    rows = database.since(STREAM, story[6][0].lumisection)
+    assert [row["ls"] for row in rows] == [7, 8, 9]
+    assert database.since("other", story[6][0].lumisection) == ()
+    assert rows[0]["where"] == place_numbers(story[6][0].verdict.where)
+    first = story[6][0].verdict
+    about = Request("r1", STREAM, first.model, first.digest, first.lumisection, {"verdict": first.id})
+    found = training(about, State.PROPOSED, rows).materials
+    assert {each.unfit for each in found} == {Unfit.MISMATCHES}
+    assert [each.events for each in found] == [each.summary.events for each, _ in story[6:9] if each.summary]
+
+
 def test_silence_is_a_verdict_but_no_lumisection(
     database: Database, story: list[tuple[Judged, tuple[Action, ...]]]
 ) -> None:
@@ -180,6 +197,9 @@ def test_a_retraining_request_is_stepped_and_every_step_is_told(
         database.move("r1", Event.APPROVE, who="bob", note="", now=4.0)
     with pytest.raises(Absent):
         database.move("r2", Event.APPROVE, who="bob", note="", now=4.0)
+    assert database.request("r1") == (known, State.APPROVED)
+    with pytest.raises(Absent, match="r2"):
+        database.request("r2")
 
 
 def test_one_book_is_promoted_at_a_time(database: Database) -> None:
