@@ -184,9 +184,10 @@ def _say_differences(left: Page, right: Page) -> None:
     ours, theirs = left.expect(pileup), right.expect(pileup)
     quantities = catalogue(left.shape)
     benign = ours.tolerance * np.where(quantities.counted, ours.centre, 1.0)
-    away = np.abs(theirs.centre - ours.centre) / np.maximum(benign, 1e-12)
+    here, there = left.told(ours.centre), right.told(theirs.centre)
+    away = np.abs(there - here) / np.maximum(benign, 1e-12)
     rows = [
-        (f"  {quantities.names[index]}", f"{ours.centre[index]:.6g}", f"{theirs.centre[index]:.6g}")
+        (f"  {quantities.names[index]}", f"{here[index]:.6g}", f"{there[index]:.6g}")
         for index in np.argsort(-away)[:MOST_ROWS]
     ]
     say_table(("  QUANTITY", f"LEFT AT {pileup:.1f}", "RIGHT"), rows)

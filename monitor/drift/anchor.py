@@ -9,7 +9,7 @@ prior: after n of them with residuals r of variance s^2
 (a normal mean under a normal prior; DeGroot, Optimal Statistical Decisions, 1970, ch. 9.5). A second set of e-detectors
 then bets against the null
 
-    |shift from m| <= sqrt((`WIDTHS` wander)^2 + `ERROR_WIDTHS`^2 v + l^2)
+    |shift from m| <= sqrt((`WIDTHS` wander)^2 + `ERROR_WIDTHS`^2 v) + l
 
 where the wander within fills was learnt with the page, and l is what a jump of the luminometer's calibration would do.
 The estimate uses the past only, so bets stay bets.
@@ -74,17 +74,17 @@ class Anchor:
         wobble, wander = (each[reading.index] for each in (page.unit * page.wobble, page.unit * page.wander))
         variance = 1.0 / (1.0 / np.maximum(wobble, 1e-12) ** 2 + self.precision[_TAKEN])
         offset = variance * self.total[_TAKEN]
-        tolerance = np.sqrt((WIDTHS * wander) ** 2 + ERROR_WIDTHS**2 * variance + reading.misread**2)
+        tolerance = np.sqrt((WIDTHS * wander) ** 2 + ERROR_WIDTHS**2 * variance) + reading.misread
         return np.where(reading.counted, reading.centre * (1.0 + offset), reading.centre + offset), tolerance
 
-    def taught(self, reading: Reading, *, held: NDArray[np.bool_], void: bool) -> Anchor:
+    def taught(self, reading: Reading, *, held: NDArray[np.bool_], void: NDArray[np.bool_]) -> Anchor:
         """Return the anchor after one lumisection; quantities that are `held` (q,) take nothing in for a while.
 
-        A `void` lumisection teaches nothing.
+        Of what is `void` (q,) nothing is learnt.
         """
         scale = np.where(reading.counted, np.maximum(reading.centre, 1e-300), 1.0)
         residual = (reading.observed - reading.centre) / scale
-        use = reading.measured & (reading.sigma > 0) & (not void)
+        use = reading.measured & (reading.sigma > 0) & ~void
         weight = np.where(use, 1.0 / np.maximum(reading.sigma / scale, 1e-150) ** 2, 0.0)
         waited = self.length[_PENDING] + use
         full = (waited >= BLOCK) & ~held | (waited >= PATIENCE)

@@ -12,6 +12,7 @@ from monitor.drift.anchor import Anchor
 from monitor.drift.bench import Bench
 from monitor.drift.budget import Budget
 from monitor.drift.combine import FALSE_DISCOVERIES
+from monitor.drift.covered import covered_by
 from monitor.drift.edetector import BETS, EMPTY
 from monitor.drift.evidence import Agreement, Completeness, Evidence, Shift
 from monitor.drift.judgement import Judgement, Reading, accept_rate, judge, read
@@ -22,6 +23,7 @@ from monitor.observe.quantities import catalogue, measure
 from monitor.observe.summary import Summary
 from monitor.observe.windows import windows
 from monitor.reference.page import Page
+from monitor.trigger.known import Known
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +61,7 @@ class Battery:
         completeness: Completeness,
         floor: float | None = None,
         unjudged: str | None = None,
+        known: tuple[Known, ...] = (),
     ) -> tuple[BatteryState, Evidence]:
         """Judge one lumisection.
 
@@ -70,11 +73,14 @@ class Battery:
             What is normal here, or None; then `unjudged` says why.
         floor
             Declared share of mismatches of this stream, instead of the battery's own.
+        known
+            What is known to be going on: it silences what it covers, and agreement never.
         """
         state = self._of_epoch(state, summary)
         floor = self._floor if floor is None else floor
         state = replace(state, mismatch=self._agree(state, summary, floor))
         reason = (unjudged or "no reference") if page is None else page.unjudged(summary)
+        reason = next((f"{each.kind} is known" for each in known if each.whole), reason)
         if page is None or reason is not None:
             reading, alarm = None, float("nan")
             shifts: tuple[Shift, ...] = ()
@@ -83,7 +89,7 @@ class Battery:
             reading = read(summary, page)
             state = _on_page(state, page, reading, run=summary.key.lumisection.run)
             judged = self._judge(state, reading, page, summary)
-            state = self._detect(state, judged, page, summary)
+            state = self._detect(state, judged, page, summary, known)
             alarm, shifts = (0.0, ()) if self._is_broken(state) else self._case(state, judged, page)
         return state, Evidence(
             stream=summary.key.stream,
@@ -98,6 +104,7 @@ class Battery:
             shifts=shifts,
             accept=None if reading is None else accept_rate(reading, summary),
             second_opinion=self._second(state, summary),
+            known=tuple(each.kind for each in known),
         )
 
     def _of_epoch(self, state: BatteryState | None, summary: Summary) -> BatteryState:
@@ -141,23 +148,34 @@ class Battery:
         )
         return _Judged(reading, judge(reading, self._bets), anchored, scan.look(summary, page))
 
-    def _detect(self, state: BatteryState, judged: _Judged, page: Page, summary: Summary) -> BatteryState:
+    def _detect(
+        self, state: BatteryState, judged: _Judged, page: Page, summary: Summary, known: tuple[Known, ...]
+    ) -> BatteryState:
         """Advance all detectors by one lumisection."""
         line, lumisection = self._line(page, judged.reading), summary.key.lumisection
         # While hardware and emulation disagree the third question is not asked: what a broken model says of its scores
         # is no evidence on the detector, and must not be left over as such once the model is mended.
         void = self._is_broken(state)
-        steady = state.steady.advanced(judged.steady, line=line, lumisection=lumisection, void=void)
-        anchored = state.anchored.advanced(judged.anchored, line=line, lumisection=lumisection, void=void)
-        scanned = scan.advance(state.scan, judged.look, scan.stakes(page), line=line, lumisection=lumisection)
+        covered = covered_by(known, page.shape)
+        silent = covered.quantities[judged.reading.index] | void
+        steady = state.steady.advanced(judged.steady, line=line, lumisection=lumisection, void=silent)
+        anchored = state.anchored.advanced(judged.anchored, line=line, lumisection=lumisection, void=silent)
+        scanned = scan.advance(
+            state.scan,
+            judged.look,
+            scan.stakes(page),
+            line=line,
+            lumisection=lumisection,
+            void=covered.windows | void if known or void else None,
+        )
         suspicious = np.maximum(steady.evidence(), anchored.evidence()) >= SUSPICIOUS
         return replace(
             state,
             age=state.age + 1,
             steady=steady,
             anchored=anchored,
-            scan=scan.empty(scanned) if void else scanned,
-            anchor=state.anchor.taught(judged.reading, held=suspicious, void=void or not np.isfinite(summary.pileup)),
+            scan=scanned,
+            anchor=state.anchor.taught(judged.reading, held=suspicious, void=silent | ~np.isfinite(summary.pileup)),
             opinion=self._heard(state.opinion, summary, judged.reading),
         )
 

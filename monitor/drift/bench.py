@@ -33,8 +33,10 @@ class Bench:
         """Return detectors that have seen nothing."""
         return cls(edetector.fresh(quantities), Trail.fresh(quantities))
 
-    def advanced(self, judgement: Judgement, *, line: float, lumisection: Lumisection, void: bool) -> Bench:
-        """Return the detectors after one lumisection; emptied where it is `void`, and where a quantity has come back.
+    def advanced(
+        self, judgement: Judgement, *, line: float, lumisection: Lumisection, void: NDArray[np.bool_]
+    ) -> Bench:
+        """Return the detectors after one lumisection; emptied where it is `void` (q,), and where one has come back.
 
         `line` is ln of the level at which the average of all alarms: one quantity alone must be able to reach it from
         the cap; above that, height only delays the way back.

@@ -113,6 +113,8 @@ class Evidence:
         The quantities behind the alarm, largest first: the e-BH selection, or the top few below the line.
     second_opinion
         Quantities on which river's detectors fired in this lumisection.
+    known
+        Known conditions that silenced something in this lumisection.
     """
 
     stream: str
@@ -127,3 +129,4 @@ class Evidence:
     shifts: tuple[Shift, ...]
     accept: AcceptRate | None
     second_opinion: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()

@@ -25,8 +25,9 @@ class Reading:
     ----------
     index : int64 (q,)
         Into the catalogue.
-    counted : bool (q,)
-        True for counts, whose `centre` is a rate per unit of exposure and whose `tolerance` is a share of it.
+    counted, usual : bool (q,)
+        True for counts, whose `centre` is a rate per unit of exposure and whose `tolerance` is a share of it; and for
+        those of them that are turned: what is counted are the events that do not add to them.
     value, exposure
         As measured; an exposure of 0 means: not measured here.
     sigma
@@ -38,6 +39,7 @@ class Reading:
     catalogue: Catalogue
     index: NDArray[np.int64]
     counted: NDArray[np.bool_]
+    usual: NDArray[np.bool_]
     value: Floats
     exposure: Floats
     centre: Floats
@@ -86,13 +88,15 @@ class Judgement:
         """Return the case of live quantity `number`; direction 0 is upwards, 1 downwards."""
         reading, chosen = self.reading, int(self.reading.index[number])
         region = reading.catalogue.regions[chosen]
+        turned = bool(reading.usual[number])
+        observed, expected = float(reading.observed[number]), float(self.expected[number])
         return Shift(
             quantity=reading.catalogue.names[chosen],
             family=reading.catalogue.families[reading.catalogue.family[chosen]],
             ratio=max(0.0, ratio),
-            direction=(1, -1)[direction],
-            observed=float(reading.observed[number]),
-            expected=float(self.expected[number]),
+            direction=(1, -1)[direction ^ turned],
+            observed=1.0 - observed if turned else observed,
+            expected=1.0 - expected if turned else expected,
             sigma=float(reading.sigma[number]),
             tolerance=float(self.tolerance[number]),
             since=trail.since(direction, number),
@@ -104,7 +108,7 @@ def read(summary: Summary, page: Page) -> Reading:
     """Return the quantities of `summary` that a page which can judge it knows."""
     quantities = catalogue(summary.shape)
     index = np.flatnonzero(page.live)
-    seen, expectation = measure(summary), page.expect(summary.pileup)
+    seen, expectation = measure(summary).turned(page.usual), page.expect(summary.pileup)
     exposure, counted = seen.exposure[index], quantities.counted[index]
     centre, entries = expectation.centre[index], np.maximum(exposure, 1.0)
     noise = scaled_noise(expectation.noise[index], entries, page.exposure[index])
@@ -113,6 +117,7 @@ def read(summary: Summary, page: Page) -> Reading:
         catalogue=quantities,
         index=index,
         counted=counted,
+        usual=page.usual[index],
         value=seen.value[index],
         exposure=exposure,
         centre=centre,
@@ -166,9 +171,11 @@ def accept_rate(reading: Reading, summary: Summary) -> AcceptRate | None:
     number = next((i for i, q in enumerate(reading.index.tolist()) if names[q] == "accept rate"), None)
     if number is None or not summary.tally("decided"):
         return None
+    observed, expected = float(reading.observed[number]), float(reading.centre[number])
+    turned = bool(reading.usual[number])
     return AcceptRate(
-        observed=float(reading.observed[number]),
-        expected=float(reading.centre[number]),
+        observed=1.0 - observed if turned else observed,
+        expected=1.0 - expected if turned else expected,
         sigma=float(reading.sigma[number]),
         tolerance=float(reading.tolerance[number] * reading.centre[number]),
     )

@@ -190,20 +190,28 @@ def families(page: Page) -> int:
     return len({pane.family for pane in windows(page.shape).panes})
 
 
-def advance(scan: Scan, seen: Look, staked: Stakes, *, line: float, lumisection: Lumisection) -> Scan:
-    """Return the scan after one lumisection; `line` is ln of the level at which the average of all alarms."""
+def advance(
+    scan: Scan,
+    seen: Look,
+    staked: Stakes,
+    *,
+    line: float,
+    lumisection: Lumisection,
+    void: NDArray[np.bool_] | None = None,
+) -> Scan:
+    """Return the scan after one lumisection; `line` is ln of the level at which the average of all alarms.
+
+    Windows of `void` (w,) are emptied.
+    """
     step = staked.gain * seen.seen.astype(np.float32) - staked.loss * seen.expected.astype(np.float32)
     cap = np.exp(line + MARGIN + np.log(len(BETS) * 2 / staked.share.min(initial=1.0)))
     m = np.minimum((scan.m + 1) * np.exp(np.minimum(step, np.float32(_STEEPEST_STEP))), np.float32(cap))
     followed = _followed(scan.sightings, seen)
     back = followed.back >= PROOF
     m[:, followed.direction[back], followed.window[back]] = 0.0
+    if void is not None:
+        m[:, :, void] = 0.0
     return Scan(m, _noticed(m, followed.chosen(~back), seen, lumisection))
-
-
-def empty(scan: Scan) -> Scan:
-    """Return the scan as if nothing had been seen."""
-    return Scan.fresh(scan.m.shape[2])
 
 
 def shifts(scan: Scan, seen: Look, page: Page, *, line: float, least: float) -> list[tuple[float, Shift]]:

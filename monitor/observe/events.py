@@ -22,7 +22,7 @@ def _rate() -> Section:
     def measure(summary: Summary) -> Measured:
         return counted([summary.accepted], summary.tally("decided"))
 
-    return Section("rate", counted=True, names=(ACCEPT_RATE,), regions=(EVERYWHERE,), measure=measure)
+    return Section("rate", counted=True, names=(ACCEPT_RATE,), regions=(EVERYWHERE,), measure=measure, once=True)
 
 
 def _tails(shape: Shape) -> Section:
@@ -35,7 +35,7 @@ def _tails(shape: Shape) -> Section:
         over = summary.counts["score"][:, ::-1].cumsum(axis=1)[:, ::-1]
         return counted(over[:, cuts].ravel(), summary.events)
 
-    return Section("score", counted=True, names=names, regions=(EVERYWHERE,) * len(names), measure=measure)
+    return Section("score", counted=True, names=names, regions=(EVERYWHERE,) * len(names), measure=measure, once=True)
 
 
 def _score_mean(shape: Shape) -> Section:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from emulator.layout import ObjectGroup
 from monitor.observe.binning import BINS, STEPS
@@ -44,6 +47,7 @@ def _presence(shape: Shape) -> Section:
         names=tuple(f"{_member(group, index)} present" for group, index in members),
         regions=tuple(Region(object=group.name) for group, _ in members),
         measure=measure,
+        once=True,
     )
 
 
@@ -79,18 +83,28 @@ def _spectrum(group: ObjectGroup) -> tuple[Section, ...]:
     edges: Floats = axis.lsb * np.exp2((cuts - 1) // STEPS) * (1 + (cuts - 1) % STEPS / STEPS)
     inside = edges < axis.lsb * axis.high
     cuts, heights = cuts[inside], edges[inside].tolist()
-    leading_only = group.count == 1
+    hardest = _over(group, _member(group, 0), cuts=cuts, heights=heights, members=slice(1))
+    if group.count == 1:
+        return (hardest,)
+    return (hardest, _over(group, group.name, cuts=cuts, heights=heights, members=slice(None)))
+
+
+def _over(group: ObjectGroup, name: str, *, cuts: NDArray[np.int64], heights: list[float], members: slice) -> Section:
+    """Return how many of some members of a group are at or over each of the cuts."""
 
     def measure(summary: Summary) -> Measured:
-        counts = summary.counts["inputs"][_columns(group), :BINS]
-        rows = [counts[0]] if leading_only else [counts[0], counts.sum(axis=0)]
-        over = np.vstack(rows)[:, ::-1].cumsum(axis=1)[:, ::-1]
-        return counted(over[:, cuts].ravel(), summary.events)
+        counts = summary.counts["inputs"][_columns(group), :BINS][members].sum(axis=0)
+        return counted(counts[::-1].cumsum()[::-1][cuts], summary.events)
 
-    members = [_member(group, 0)] if leading_only else [_member(group, 0), group.name]
-    names = tuple(f"{name} {axis.name} >= {edge:g} {axis.unit}".strip() for name in members for edge in heights)
-    regions = (Region(object=group.name),) * len(names)
-    return (Section("spectrum", counted=True, names=names, regions=regions, measure=measure),)
+    axis = group.axes[0]
+    return Section(
+        "spectrum",
+        counted=True,
+        names=tuple(f"{name} {axis.name} >= {edge:g} {axis.unit}".strip() for edge in heights),
+        regions=(Region(object=group.name),) * len(heights),
+        measure=measure,
+        once=members == slice(1),
+    )
 
 
 def _position(group: ObjectGroup) -> tuple[Section, ...]:
@@ -137,8 +151,13 @@ def _plain(shape: Shape) -> tuple[Section, ...]:
         return counted(over[:, cuts].ravel(), summary.events)
 
     tailed = tuple(f"{name} >= bin {cut}" for name in names for cut in cuts)
+
+    def section(family: str, counts: bool, called: tuple[str, ...], how: Callable[[Summary], Measured]) -> Section:  # noqa: FBT001 -- a table of three
+        regions = (EVERYWHERE,) * len(called)
+        return Section(family, counted=counts, names=called, regions=regions, measure=how, once=counts)
+
     return (
-        Section("occupancy", True, tuple(f"{name} not zero" for name in names), (EVERYWHERE,) * len(names), present),  # noqa: FBT003
-        Section("response", False, tuple(f"{name} (log mean)" for name in names), (EVERYWHERE,) * len(names), mean),  # noqa: FBT003
-        Section("spectrum", True, tailed, (EVERYWHERE,) * len(tailed), tails),  # noqa: FBT003
+        section("occupancy", True, tuple(f"{name} not zero" for name in names), present),  # noqa: FBT003
+        section("response", False, tuple(f"{name} (log mean)" for name in names), mean),  # noqa: FBT003
+        section("spectrum", True, tailed, tails),  # noqa: FBT003
     )

@@ -29,7 +29,8 @@ class Section:
     """Quantities of one family that are measured together.
 
     `measure` returns (value, exposure, spread), each (q,): for counts the count, the events it was counted in, and
-    nothing (0); for means the mean, the number of entries, and the variance of one entry.
+    nothing (0); for means the mean, the number of entries, and the variance of one entry. `once` marks counts to which
+    an event adds one or nothing.
     """
 
     family: str
@@ -37,6 +38,7 @@ class Section:
     names: tuple[str, ...]
     regions: tuple[Region, ...]
     measure: Callable[[Summary], Measured]
+    once: bool = False
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.regions):

@@ -6,7 +6,7 @@ counted in towers of one size, all of these together: what is broken in a calori
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,6 +25,7 @@ SIZES = (  # family, cells in eta, cells in phi, steps between windows
     ("region", 8, 8, 4),
     ("region", 16, 8, 4),
 )
+Interval = tuple[float, float]
 _WIDEST = max(wide for _, _, wide, _ in SIZES)
 
 
@@ -94,6 +95,11 @@ class Windows:
         whole = [_integral(field) for field in fields]
         parts = [_windowed(whole[pane.layer], pane) for pane in self.panes]
         return np.concatenate([part.ravel() for part in parts]) if parts else np.zeros(0)
+
+    def where(self, holds: Callable[[str | None, Interval | None, Interval | None], bool]) -> NDArray[np.bool_]:
+        """Return for which windows (w,) `holds` says yes, given object, eta and phi."""
+        regions = (self.region(window) for window in range(len(self)))
+        return np.fromiter((holds(each.object, each.eta, each.phi) for each in regions), np.bool_, len(self))
 
     def pane_of(self, window: int) -> Pane:
         """Return the pane that a window is in."""

@@ -65,7 +65,9 @@ def learn_page(summaries: Sequence[Summary]) -> Page:
     pileup = [row.pileup for row in rows]
     low, high = min(pileup), max(pileup)  # NaN, and so unconditioned, where it is unknown
     quantities, seen = catalogue(shape), _stack([measure(row) for row in rows])
-    draft = _draft(key, rows, quantities, seen=seen, pileup=(low, high))
+    usual = quantities.once & (seen.value.sum(axis=0) > seen.exposure.sum(axis=0) / 2)
+    seen = seen.turned(usual)
+    draft = replace(_draft(key, rows, quantities, seen=seen, pileup=(low, high)), usual=usual)
     page = _with_noise(draft, rows, quantities, seen=seen)
     return replace(page, id=identity(page.to_bytes()))
 
@@ -90,6 +92,7 @@ def _draft(
         low=pileup[0],
         high=pileup[1],
         live=_live(quantities, seen, spread),
+        usual=np.zeros(len(quantities), np.bool_),
         curves=Curves(np.zeros((0, 0)), np.zeros((0, 0, 0))),
         noise=ones,
         wobble=0 * ones,

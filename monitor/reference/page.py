@@ -67,7 +67,7 @@ class Expectation:
     centre
         Rate per unit of exposure for counts, value for means.
     tolerance
-        Benign shift: a share of the rate for counts, in the quantity's unit for means.
+        Benign shift: a share of the rate for counts, in the quantity's unit for means; `misread` is part of it.
     noise
         Variance over the textbook one (Poisson; spread / exposure).
     spread
@@ -97,6 +97,8 @@ class Page:
         Learnt range of pile-up; NaN where it was unknown, then every pile-up is judged alike.
     live : bool (q,)
         Quantities with enough entries to be judged.
+    usual : bool (q,)
+        Counts that most events add to: the others are what is counted (`Quantities.turned`).
     curves
         ln(rate) for counts, the value for means, over pile-up scaled to [-1, 1].
     noise : float64 (q,)
@@ -124,6 +126,7 @@ class Page:
     low: float
     high: float
     live: NDArray[np.bool_]
+    usual: NDArray[np.bool_]
     curves: Curves
     noise: Floats
     wobble: Floats
@@ -158,8 +161,12 @@ class Page:
             return f"pile-up {pileup:.1f} is outside the learnt {self.low:.1f} to {self.high:.1f}"
         return None
 
+    def told(self, centre: Floats) -> Floats:
+        """Return rates and means (q,) of an `Expectation` as people know them: usual counts the right way round."""
+        return np.where(self.usual, 1.0 - centre, centre)
+
     def expect(self, pileup: float) -> Expectation:
-        """Return what is expected at `pileup`.
+        """Return what is expected at `pileup` of quantities that are `turned` as the page's are.
 
         NaN (the luminometer is silent) gives the middle of everything learnt, and tolerances that cover all of it.
         """
@@ -177,7 +184,8 @@ class Page:
         error = np.where(counted, self.noise, self.noise * self.spread) * variance.max(axis=0)
         wobble = (self.widths * self.wobble * self.unit) ** 2 * (1.0 + 1.0 / self.fills)
         drift = np.sqrt(wobble + ERROR_WIDTHS**2 * error)
-        return Expectation(centre, half + drift, self.noise, self.spread, self._misread(pileups, counted))
+        misread = self._misread(pileups, counted)
+        return Expectation(centre, half + drift + misread, self.noise, self.spread, misread)
 
     def _misread(self, pileups: Floats, counted: NDArray[np.bool_]) -> Floats:
         around = basis(self.scaled(pileups.mean() * np.asarray([1.0, 1.0 + LUMINOMETER])))
@@ -244,6 +252,7 @@ class Page:
                 low=float("nan") if names["low"] is None else names["low"],
                 high=float("nan") if names["high"] is None else names["high"],
                 live=arrays["live"].astype(np.bool_),
+                usual=arrays["usual"].astype(np.bool_),
                 curves=Curves(arrays["coefficients"], arrays["covariance"]),
                 noise=arrays["noise"],
                 wobble=arrays["wobble"],
@@ -287,6 +296,7 @@ def _content(page: Page) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     }
     arrays: dict[str, NDArray[Any]] = {
         "live": page.live.astype(np.uint8),
+        "usual": page.usual.astype(np.uint8),
         "coefficients": page.curves.coefficients,
         "covariance": page.curves.covariance,
         "noise": page.noise,

@@ -65,7 +65,7 @@ def test_a_new_page_makes_a_new_book_and_leaves_the_old_one_alone():
 @pytest.mark.parametrize("mu", [42.0, 50.0, 58.0])
 def test_what_is_expected_is_what_comes_at_that_pileup(mu: float):
     many = SUMMARISER.summarise(key(900, 1), crossings(40_000, np.random.default_rng(5), pileup=mu))
-    seen, expected = measure(many), PAGE.expect(mu)
+    seen, expected = measure(many).turned(PAGE.usual), PAGE.expect(mu)
     rate = np.where(CATALOGUE.counted, seen.value / np.maximum(seen.exposure, 1), seen.value)
     shift = rate - expected.centre
     allowed = expected.tolerance * np.where(CATALOGUE.counted, expected.centre, 1.0)

@@ -1,0 +1,133 @@
+"""The file of known conditions: TOML that people write, or JSON lines that another program appends to."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from monitor.trigger.known import Known, KnownConditions
+from monitor.trigger.lumisection import Lumisection
+
+LINES = ".jsonl"
+_KEYS = frozenset({"kind", "first", "last", "stream", "object", "eta", "phi", "quantities"})
+log = logging.getLogger(__name__)
+
+
+class BadKnown(ValueError):
+    """The file cannot be followed; the message names the entry, what is wrong, and the remedy."""
+
+
+class KnownFile:
+    """Read anew whenever it has changed; while it cannot be read, what was known before goes on."""
+
+    def __init__(self, path: Path) -> None:
+        """Read `path` for the first time; raises `BadKnown`."""
+        self._path = path
+        self._stamp = _stamp(path)
+        self.conditions = read(path)
+        self.problem = ""
+
+    def renewed(self) -> bool:
+        """Look whether the file has changed, and read it then; return whether something else is known now."""
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        try:
+            conditions = read(self._path)
+        except BadKnown as error:
+            self.problem = f"{error}; what was known before goes on"
+            log.error("%s", self.problem)  # noqa: TRY400 -- the message says it all
+            return False
+        changed, self.conditions, self.problem = conditions != self.conditions, conditions, ""
+        return changed
+
+
+def read(path: Path) -> KnownConditions:
+    """Read a file of known conditions; raises `BadKnown`."""
+    try:
+        content = path.read_text(encoding="utf-8")
+        entries = _lines(content) if path.suffix == LINES else _tables(content)
+        return KnownConditions(tuple(_known(number, entry) for number, entry in entries))
+    except (OSError, ValueError, TypeError) as error:
+        raise BadKnown(f"{path}: {error}") from error
+
+
+def _lines(content: str) -> Iterator[tuple[int, Any]]:
+    """Yield the entries; a last line without an end is still being written."""
+    whole, _, _ = content.rpartition("\n")
+    for number, line in enumerate(whole.splitlines(), 1):
+        if line.strip():
+            yield number, json.loads(line)
+
+
+def _tables(content: str) -> Iterator[tuple[int, Any]]:
+    document = tomllib.loads(content)
+    entries = document.get("condition", [])
+    if not isinstance(entries, list) or document.keys() - {"condition"}:
+        surplus = sorted(document.keys() - {"condition"})
+        raise ValueError(f"it holds {surplus or 'no list of conditions'}: write one [[condition]] for each")
+    yield from enumerate(entries, 1)
+
+
+def _known(number: int, entry: Any) -> Known:
+    where = f"condition {number}"
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"{where} is {entry!r}: write kind, first and what else it covers")
+    if surplus := sorted(entry.keys() - _KEYS):
+        raise ValueError(f"{where} has {surplus[0]!r}: known are {', '.join(sorted(_KEYS))}")
+    kind = entry.get("kind")
+    if not isinstance(kind, str) or not kind:
+        raise ValueError(f"{where} has the kind {kind!r}: say in words what it is")
+    first, last = _lumisection(where, entry, "first"), _lumisection(where, entry, "last") if "last" in entry else None
+    if last is not None and last < first:
+        raise ValueError(f"{where} ends at {last}, before it begins at {first}: exchange them")
+    quantities = entry.get("quantities", [])
+    if not isinstance(quantities, list) or not all(isinstance(name, str) for name in quantities):
+        raise ValueError(f"{where} has the quantities {quantities!r}: write a list of names")
+    return Known(
+        kind=kind,
+        first=first,
+        last=last,
+        stream=_name(where, entry, "stream") or "",
+        object=_name(where, entry, "object"),
+        eta=_interval(where, entry, "eta"),
+        phi=_interval(where, entry, "phi"),
+        quantities=tuple(quantities),
+    )
+
+
+def _lumisection(where: str, entry: Mapping[str, Any], key: str) -> Lumisection:
+    value = entry.get(key)
+    if not isinstance(value, list) or [type(part) for part in value] != [int, int] or min(value) < 0:
+        raise ValueError(f"{where} has {key} = {value!r}: write [run, lumisection]")
+    return Lumisection(*value)
+
+
+def _interval(where: str, entry: Mapping[str, Any], key: str) -> tuple[float, float] | None:
+    if key not in entry:
+        return None
+    value = entry[key]
+    numbers = isinstance(value, list) and [isinstance(part, int | float) for part in value] == [True, True]
+    if not numbers or not value[0] < value[1]:
+        raise ValueError(f"{where} has {key} = {value!r}: write [from, to], from below to")
+    return float(value[0]), float(value[1])
+
+
+def _name(where: str, entry: Mapping[str, Any], key: str) -> str | None:
+    value = entry.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{where} has {key} = {value!r}: write a name")
+    return value
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

@@ -1,0 +1,35 @@
+"""Which quantities and windows are silent because of what is known to be going on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.observe.quantities import catalogue
+from monitor.observe.shape import Shape
+from monitor.observe.windows import windows
+from monitor.trigger.known import Known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Covered:
+    """True where nothing is gathered: `quantities` (q,) of the catalogue, and `windows` (w,)."""
+
+    quantities: NDArray[np.bool_]
+    windows: NDArray[np.bool_]
+
+
+@lru_cache(maxsize=64)
+def covered_by(known: tuple[Known, ...], shape: Shape) -> Covered:
+    """Return what known conditions cover; remembered, because they last for many lumisections."""
+    quantities, panes = catalogue(shape), windows(shape)
+    silent, dark = np.zeros(len(quantities), np.bool_), np.zeros(len(panes), np.bool_)
+    for each in known:
+        pairs = zip(quantities.names, quantities.regions, strict=True)
+        silent |= np.asarray([each.names(name) or each.meets(r.object, r.eta, r.phi) for name, r in pairs], np.bool_)
+        if each.somewhere:
+            dark |= panes.where(each.meets)
+    return Covered(silent, dark)
