@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from monitor.app.known import KnownFile
 from monitor.decide.action import Action
 from monitor.decide.verdict import identify
 from monitor.reference.page import Page
@@ -46,13 +47,18 @@ class Back(Protocol):
 
 
 class Judging:
-    """The aggregator, here."""
+    """The aggregator, here; `known` is looked at before each step, where there is a file of known conditions."""
 
-    def __init__(self, aggregator: Aggregator) -> None:
+    def __init__(self, aggregator: Aggregator, known: KnownFile | None = None) -> None:
         self._aggregator = aggregator
+        self._known = known
+        if known is not None:
+            aggregator.know(known.conditions)
 
     def take(self, closed: Sequence[PartitionClosed], *, now: float) -> Done:
         """See Back.take."""
+        if self._known is not None and self._known.renewed():
+            self._aggregator.know(self._known.conditions)
         step, waited = self._aggregator.step(closed, now=now), self._aggregator.tick(now)
         judged = step.judged + waited.judged
         return Done(judged=judged, actions=step.actions + waited.actions, counters=counted(judged))

@@ -18,6 +18,7 @@ from monitor.app.board import Board, Identity
 from monitor.app.courier import Courier, Outlet
 from monitor.app.front import DEAD_LETTER, Front, SummariesFront, TriggerFront
 from monitor.app.house import OpenHouse
+from monitor.app.known import BadKnown, KnownFile
 from monitor.app.loop import Loop
 from monitor.app.outlets import (
     ALERTMANAGER,
@@ -105,7 +106,7 @@ def compose(settings: Settings, *, role: Role = Role.SOLO, clock: Callable[[], f
     Raises `WrongSettings` where the settings name something that cannot be used, and what the transports, the database
     and the server raise: `Refused`, `Undelivered`, `InUse`, `Damaged`, `PortTaken`.
     """
-    shelf, book = shelf_of(settings), book_of(settings)
+    shelf, book, known = shelf_of(settings), book_of(settings), known_of(settings)
     for problem in shelf.problems:
         log.error("%s", problem)
     database = Database(
@@ -113,7 +114,7 @@ def compose(settings: Settings, *, role: Role = Role.SOLO, clock: Callable[[], f
     )
     try:
         ends = _ends(settings, role)
-        back = _back(settings, role, ends, shelf=shelf, book=book, stored=database.state("aggregator"))
+        back = _back(settings, role, ends, shelf=shelf, book=book, known=known, stored=database.state("aggregator"))
         courier = Courier(database=database, clock=clock)
         board = Board(
             _identity(settings, role, started=clock()),
@@ -122,7 +123,7 @@ def compose(settings: Settings, *, role: Role = Role.SOLO, clock: Callable[[], f
             engine=shelf.engine,
             page=back.page,
             sinks=courier.views,
-            problems=lambda: (*shelf.problems, *courier.problems()),
+            problems=lambda: (*shelf.problems, *(known.problems if known else ()), *courier.problems()),
         )
         house = OpenHouse(
             board=board,
@@ -169,6 +170,14 @@ def book_of(settings: Settings) -> Book:
     """Return the reference that is configured, or an empty Book where none is."""
     path = settings.reference.book
     return Book({}) if path is None else read_book(path)
+
+
+def known_of(settings: Settings) -> KnownFile | None:
+    """Return the file of known conditions, None where none is configured. Raises `WrongSettings`."""
+    try:
+        return None if settings.known.path is None else KnownFile(settings.known.path)
+    except BadKnown as error:
+        raise WrongSettings(f"known.path: {error}") from error
 
 
 def read_book(path: Path) -> Book:
@@ -250,13 +259,22 @@ def _front(settings: Settings, role: Role, shelf: CardShelf) -> Front:
     )
 
 
-def _back(settings: Settings, role: Role, ends: _Ends, *, shelf: CardShelf, book: Book, stored: bytes | None) -> Back:
+def _back(
+    settings: Settings,
+    role: Role,
+    ends: _Ends,
+    *,
+    shelf: CardShelf,
+    book: Book,
+    known: KnownFile | None,
+    stored: bytes | None,
+) -> Back:
     if role is Role.WORKER:
         return Forwarding()
     aggregator = aggregator_of(settings, partitions=ends.partitions, shelf=shelf, book=book)
     if stored is not None:
         aggregator.restore(stored)
-    return Judging(aggregator)
+    return Judging(aggregator, known)
 
 
 def _identity(settings: Settings, role: Role, *, started: float) -> Identity:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from monitor.app import settings as settings_file
-from monitor.app.compose import Daemon, Role, book_of, compose, shelf_of
+from monitor.app.compose import Daemon, Role, book_of, compose, known_of, shelf_of
 from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, warn, warn_each
 from monitor.app.settings import Settings, WrongSettings
 from monitor.serve.server import PortTaken
@@ -98,7 +98,7 @@ def check(given: argparse.Namespace) -> int:
         raise Unusable(f"{given.config}: there is no such file")
     try:
         settings = settings_file.load(given.config)
-        shelf, book = shelf_of(settings), book_of(settings)
+        shelf, book, known = shelf_of(settings), book_of(settings), known_of(settings)
     except WrongSettings as error:
         warn(str(error))
         return NO
@@ -106,7 +106,8 @@ def check(given: argparse.Namespace) -> int:
         if shelf.problems:
             warn_each(shelf.problems)
             return NO
-        say(f"{given.config}: good; {len(shelf.all())} models, {len(book)} reference pages")
+        listed = f", {len(known.conditions.all)} known conditions" if known else ""
+        say(f"{given.config}: good; {len(shelf.all())} models, {len(book)} reference pages{listed}")
     for stream in settings.streams:
         say(f"stream {stream.name} from topic {stream.topic}, mismatch floor {stream.mismatch_floor:g}")
     return GOOD

@@ -29,7 +29,7 @@ class KnownFile:
         self._path = path
         self._stamp = _stamp(path)
         self.conditions = read(path)
-        self.problem = ""
+        self.problems: tuple[str, ...] = ()
 
     def renewed(self) -> bool:
         """Look whether the file has changed, and read it then; return whether something else is known now."""
@@ -40,10 +40,10 @@ class KnownFile:
         try:
             conditions = read(self._path)
         except BadKnown as error:
-            self.problem = f"{error}; what was known before goes on"
-            log.error("%s", self.problem)  # noqa: TRY400 -- the message says it all
+            self.problems = (f"{error}; what was known before goes on",)
+            log.error("%s", self.problems[0])  # noqa: TRY400 -- the message says it all
             return False
-        changed, self.conditions, self.problem = conditions != self.conditions, conditions, ""
+        changed, self.conditions, self.problems = conditions != self.conditions, conditions, ()
         return changed
 
 

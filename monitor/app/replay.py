@@ -8,7 +8,7 @@ from pathlib import Path
 
 import emulator
 from emulator.detector import MODELS
-from monitor.app.compose import aggregator_of, read_book
+from monitor.app.compose import aggregator_of, known_of, read_book
 from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_json, warn_each, why
 from monitor.app.recording import PARTITION, Content, Refusals, from_files, streams_of, walk
 from monitor.app.settings import Settings, WrongSettings
@@ -33,6 +33,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--reference", type=Path, help="a Book; without one the first lumisections are learned")
+    parser.add_argument("--known", type=Path, help="a file of known conditions, which silence what they cover")
     parser.add_argument("--models", type=Path, default=MODELS, help="the folder of cards")
     parser.add_argument("--site", choices=sorted(PROFILES), default=DEFAULT_PROFILE, help="whose words and clock")
     parser.add_argument("--json", action="store_true", help="one JSON line a verdict")
@@ -48,6 +49,7 @@ def run(given: argparse.Namespace) -> int:
         settings = build_settings(
             {
                 "tape": {"path": "-"},
+                "known": {"path": given.known},
                 "site": {"profile": given.site},
                 "models": {"path": given.models},
                 "streams": [{"name": name, "topic": topic} for name, topic in streams.items()],
@@ -79,6 +81,9 @@ def judge(
     aggregator = aggregator_of(
         settings, partitions=dict.fromkeys(streams, frozenset({PARTITION})), shelf=shelf, book=book
     )
+    known = known_of(settings)
+    if known is not None:
+        aggregator.know(known.conditions)
     worker = Worker(streams=streams, shelf=shelf)
     for closed, now in walk(contents, worker, site=settings.site.site(), refused=refused):
         yield from aggregator.step((closed,), now=now).judged

@@ -73,6 +73,12 @@ class ReferenceSection(Section):
     learn_lumisections: Annotated[int, Field(ge=10)] = 40
 
 
+class KnownSection(Section):
+    """Scans, masks and calibrations that are known: a file that is read anew whenever it changes."""
+
+    path: Path | None = None
+
+
 class AlarmsSection(Section):
     """The false-alarm promise; the thresholds follow from it."""
 
@@ -173,6 +179,7 @@ class Settings(BaseSettings):
     state: StateSection = StateSection()
     models: ModelsSection = ModelsSection()
     reference: ReferenceSection = ReferenceSection()
+    known: KnownSection = KnownSection()
     alarms: AlarmsSection = AlarmsSection()
     limits: LimitsSection = LimitsSection()
     topics: TopicsSection = TopicsSection()

@@ -111,7 +111,7 @@ def _for_the_rest(row: Row, case: Case, site: Site) -> str:
         ),
         "no events": f"Nothing to judge: no event in this {word}.",
         "flawed": f"Tell the producers' expert when convenient: {_missing(case)}.",
-        "no reference": f"Nothing to do: conditions are not judged yet, {case.evidence.unjudged or 'no reference'}.",
+        "no reference": f"Nothing to do: conditions are not judged, {case.evidence.unjudged or 'no reference'}.",
     }
     return sentences[row.name]
 

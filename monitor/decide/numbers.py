@@ -52,6 +52,7 @@ def evidence_numbers(evidence: Evidence) -> dict[str, Any]:
         "pileup": finite(evidence.pileup),
         "reference": evidence.reference,
         "unjudged": evidence.unjudged,
+        "known": list(evidence.known),
         "alarm": finite(evidence.alarm),
         "shifts": [shift_numbers(each) for each in evidence.shifts[:MOST_SHIFTS]],
         "accept": None

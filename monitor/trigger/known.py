@@ -66,17 +66,17 @@ class Known:
         return any(fnmatchcase(quantity, pattern) for pattern in self.quantities)
 
     def meets(self, object: str | None, eta: Interval | None, phi: Interval | None) -> bool:  # noqa: A002 — the field's word
-        """Say whether it covers something that looks at this place; where both have no place, by the object alone.
+        """Say whether it covers something that looks at this place.
 
-        What looks everywhere is not covered by a place: it must be named.
+        What looks everywhere is not covered by a place: it must be named. An object alone covers all that is about it,
+        and the places where several kinds of objects are counted together (`object` None).
         """
         if not self.somewhere or (self.object is not None and object is not None and object != self.object):
             return False
+        placed = eta is not None or phi is not None
         if self.eta is None and self.phi is None:
-            return object == self.object
-        if eta is None and phi is None:
-            return False
-        return _meet(self.eta, eta) and _meet_around(self.phi, phi)
+            return object == self.object or (object is None and placed)
+        return placed and _meet(self.eta, eta) and _meet_around(self.phi, phi)
 
 
 @dataclass(frozen=True, slots=True)

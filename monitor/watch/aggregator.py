@@ -14,6 +14,7 @@ from monitor.drift.battery import Battery
 from monitor.reference.book import Book
 from monitor.reference.page import Page
 from monitor.trigger.header import Epoch
+from monitor.trigger.known import KnownConditions
 from monitor.trigger.site import Site
 from monitor.watch.calendar import Calendar
 from monitor.watch.closed import PartitionClosed
@@ -73,6 +74,10 @@ class Aggregator:
     def adopt(self, book: Book) -> None:
         """Judge by this Book from now on."""
         self._court.book = book
+
+    def know(self, known: KnownConditions) -> None:
+        """Let what is known to be going on silence what it covers, from the next lumisection on."""
+        self._court.known = known
 
     def page(self, stream: str, epoch: Epoch) -> Page | None:
         """Return the page that lumisections of this epoch are judged by, or None."""

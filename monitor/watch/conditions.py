@@ -52,6 +52,7 @@ class Conditions:
         """Judge one lumisection of one epoch, and learn from it where there is no page."""
         page = self.page(summary.key.epoch, court)
         subject = _subject(summary)
+        known = court.known.of(self.stream, summary.key.lumisection)
         state, evidence = court.battery.step(
             self._states.pop(subject, None),
             summary=summary,
@@ -59,12 +60,14 @@ class Conditions:
             completeness=arrived,
             floor=self.floor,
             unjudged=self._progress(summary, court) if page is None else None,
+            known=known,
         )
         self._states[subject] = state
         self.recent(summary).add(summary, evidence.accept)
         _keep_newest(self._states)
         _keep_newest(self._recent)
-        if court.book.open(self.stream, summary.key.epoch) is None and _is_clean(summary, evidence, court):
+        learning = court.book.open(self.stream, summary.key.epoch) is None
+        if learning and not known and _is_clean(summary, evidence, court):
             self._learn(summary, evidence, court)
         return evidence
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from monitor.decide.case import Rules
 from monitor.drift.battery import Battery
 from monitor.reference.book import Book
+from monitor.trigger.known import KnownConditions
 from monitor.trigger.site import Site
 from monitor.watch.calendar import Calendar
 from monitor.watch.shelf import Shelf
@@ -14,7 +15,7 @@ from monitor.watch.shelf import Shelf
 
 @dataclass(slots=True)
 class Court:
-    """Shared by all streams; only the Book is ever replaced."""
+    """Shared by all streams; only the Book and what is known are ever replaced."""
 
     shelf: Shelf
     book: Book
@@ -23,3 +24,4 @@ class Court:
     site: Site
     calendar: Calendar
     learn_lumisections: int
+    known: KnownConditions = field(default_factory=KnownConditions)

@@ -1,0 +1,121 @@
+"""The file of known conditions: what it says, how changes are followed, and what is said of a mistake."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from monitor.app.cli import main
+from monitor.app.known import BadKnown, KnownFile, read
+from monitor.trigger.known import Known
+from monitor.trigger.lumisection import Lumisection
+
+TOML = """
+[[condition]]
+kind = "emittance scan"
+first = [401000, 120]
+last = [401000, 131]
+stream = "l1anomaly"
+
+[[condition]]
+kind = "HEM15 off"
+first = [401000, 1]
+object = "jet"
+eta = [-3.0, -1.3]
+phi = [4.71, 5.41]
+quantities = ["jet phi harmonic *"]
+"""
+LINE = '{"kind": "scan", "first": [7, 1], "last": [7, 9]}\n'
+
+
+def test_both_forms_say_the_same(tmp_path: Path):
+    (tmp_path / "known.toml").write_text(TOML)
+    scan, dead = read(tmp_path / "known.toml").all
+    assert scan == Known("emittance scan", Lumisection(401000, 120), Lumisection(401000, 131), "l1anomaly")
+    assert dead.last is None
+    assert (dead.object, dead.eta, dead.phi) == ("jet", (-3.0, -1.3), (4.71, 5.41))
+    (tmp_path / "known.jsonl").write_text(LINE)
+    assert read(tmp_path / "known.jsonl").all == (Known("scan", Lumisection(7, 1), Lumisection(7, 9)),)
+
+
+def test_a_line_that_is_still_being_written_waits(tmp_path: Path):
+    path = tmp_path / "known.jsonl"
+    path.write_text(LINE + LINE[:20])
+    assert len(read(path).all) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ('kind = "scan"', "condition 1 has first = None: write [run, lumisection]"),
+        ('kind = "scan"\nfirst = [1, true]', "condition 1 has first = [1, True]"),
+        ("first = [1, 2]", "has the kind None: say in words"),
+        ('kind = "scan"\nfirst = [1, 5]\nlast = [1, 4]', "ends at 1:4, before it begins at 1:5"),
+        ('kind = "scan"\nfirst = [1, 5]\neta = [2, 1]', "has eta = [2, 1]: write [from, to]"),
+        ('kind = "scan"\nfirst = [1, 5]\nphi = "all"', "has phi = 'all'"),
+        ('kind = "scan"\nfirst = [1, 5]\nobject = 3', "has object = 3: write a name"),
+        ('kind = "scan"\nfirst = [1, 5]\nquantities = "rate"', "has the quantities 'rate': write a list"),
+        ('kind = "scan"\nfirst = [1, 5]\nwhere = "jet"', "has 'where': known are eta, first, kind"),
+        ("kind = ", "Invalid value"),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_remedy(entry: str, said: str, tmp_path: Path):
+    path = tmp_path / "known.toml"
+    path.write_text(f"[[condition]]\n{entry}\n")
+    with pytest.raises(BadKnown) as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["scan = 1\n", "condition = 3\n"])
+def test_another_document_is_refused(content: str, tmp_path: Path):
+    path = tmp_path / "known.toml"
+    path.write_text(content)
+    with pytest.raises(BadKnown, match=r"write one \[\[condition\]\]"):
+        read(path)
+    (tmp_path / "known.jsonl").write_text("3\n")
+    with pytest.raises(BadKnown, match="condition 1 is 3"):
+        read(tmp_path / "known.jsonl")
+
+
+def test_a_change_is_followed_and_a_mistake_is_not(tmp_path: Path):
+    path = tmp_path / "known.jsonl"
+    path.write_text(LINE)
+    known = KnownFile(path)
+    assert not known.renewed()
+    path.write_text(LINE + LINE.replace("7", "8"))
+    later(path)
+    assert known.renewed()
+    assert len(known.conditions.all) == 2
+    path.write_text("nonsense\n")
+    later(path)
+    assert not known.renewed()
+    assert "what was known before goes on" in known.problems[0]
+    assert len(known.conditions.all) == 2
+    path.unlink()
+    assert not known.renewed()
+    assert "No such file" in known.problems[0]
+    path.write_text(LINE)
+    later(path)
+    assert known.renewed()
+    assert known.problems == ()
+
+
+def later(path: Path) -> None:
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
+
+
+def test_check_reads_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "known.toml").write_text(TOML)
+    config = tmp_path / "trigwatch.toml"
+    config.write_text('[tape]\npath = "t"\n[known]\npath = "known.toml"\n[[streams]]\nname = "s"\ntopic = "t"\n')
+    assert main(["check", str(config)]) == 0
+    assert "2 known conditions" in capsys.readouterr().out
+    (tmp_path / "known.toml").write_text("[[condition]]\n")
+    assert main(["check", str(config)]) == 1
+    assert "condition 1 has the kind None" in capsys.readouterr().err
