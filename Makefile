@@ -67,6 +67,10 @@ bench-emulator: $(VENV)/bench ## Events per second of every engine, beside hls4m
 	$(BIN)/python -m tests.bench.bench_emulator
 	$(BIN)/python -m tests.bench.bench_trees
 
+.PHONY: bench-drift
+bench-drift: $(VENV)/dev ## Lumisections to detection for every fault, false pages on 20 clean fills, what must stay quiet
+	$(BIN)/python -m tests.bench.bench_drift $(ARGS)
+
 .PHONY: format
 format: $(VENV)/dev ## Rewrite the code in the house style
 	$(BIN)/ruff format
