@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 _CALL = re.compile(r"nnet::(\w+)<(.*?)>\((.*)\);")
 _STRUCT = re.compile(r"struct (\w+)[^{;]*\{(.*?)\n\};", re.DOTALL)
-_CONSTANT = re.compile(r"static const(?:expr)? [\w:]+ (\w+) =\s*([^;]+);")
+_CONSTANT = re.compile(r"static const(?:expr)? [\w:]+ (\w+)\s*=\s*([^;]+);")
 _TYPE = re.compile(r"typedef ([^;]+) (\w+);")
 _MEMBER = re.compile(r"static const ([\w:<>, ]+) (\w+);")
 _ALIAS = re.compile(r"using (\w+) = ([^;]+);")

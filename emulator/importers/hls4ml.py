@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from emulator.graph import Layer, NotExact, Program, Tensor
-from emulator.importers import activations, convolutions, generated, moves, sums
+from emulator.importers import activations, convolutions, generated, moves, recurrent, sums
 from emulator.importers.cpp import Call, parse_call, parse_structs
 from emulator.importers.site import Site, Types, stored
 
@@ -43,6 +43,11 @@ TRANSLATIONS: Mapping[str, Translation] = MappingProxyType(
     }
 )
 """How each nnet:: function becomes a layer; what is not here has no exact program."""
+
+COMPOSITES: Mapping[str, Composite] = MappingProxyType(
+    {"lstm_stack": recurrent.lstm, "gru_stack": recurrent.gru, "bidirectional_stack": recurrent.bidirectional}
+)
+"""How nnet:: functions become several layers."""
 
 GENERATED: Mapping[str, Composite] = MappingProxyType(
     {"mask_fn_codegen": generated.quantiser, "da_codegen": generated.distributed_arithmetic}
@@ -153,6 +158,8 @@ def _translation(node: Any, call: Call) -> tuple[Composite, str]:
     for attribute, composite in GENERATED.items():
         if written := node.get_attr(attribute):
             return composite, str(written.code)
+    if call.function in COMPOSITES:
+        return COMPOSITES[call.function], ""
     translation = TRANSLATIONS.get(call.function)
     if translation is None:
         raise NotExact(node.name, f"nnet::{call.function} has no translation")

@@ -140,7 +140,7 @@ class Scan:
 
     def average(self, staked: Stakes) -> float:
         """Return ln of the weighted average of all M."""
-        total = float(np.einsum("bdw,w->", self.m, staked.share, dtype=np.float64)) / (len(BETS) * 2)
+        total = float(self.m.mean(axis=(0, 1)) @ staked.share)
         return float(np.log(total)) if total > 0 else float("-inf")
 
 

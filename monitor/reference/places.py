@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Places:
 
     def shared(self, shape: Shape, towers: NDArray[np.int64]) -> Floats:
         """Return the expected count of every cell, given how many objects the rows of `towers` hold; (cells,)."""
-        return _shared(self.towers, shape, towers)
+        return _spread(_shares(self, shape), shape, towers)
 
 
 def learn_places(rows: Sequence[Summary]) -> Places:
@@ -59,11 +60,12 @@ def learn_places(rows: Sequence[Summary]) -> Places:
     towers = np.sum([row.counts["towers"] for row in rows], axis=0)
     runs = np.unique([row.key.lumisection.run for row in rows], return_inverse=True)[1]
     fills = int(runs.max()) + 1
+    shares = _shares_of(towers, shape)
     squares, expected = np.zeros(len(panes)), np.zeros(len(panes))
     off, wanted = np.zeros((fills, len(panes))), np.zeros((fills, len(panes)))
     for fill, row in zip(runs.tolist(), rows, strict=True):
         seen = row.counts["towers"]
-        hoped = counted_in(panes, _shared(towers, shape, seen))
+        hoped = counted_in(panes, _spread(shares, shape, seen))
         difference = counted_in(panes, seen) - hoped
         squares += difference**2
         expected += hoped
@@ -88,11 +90,24 @@ def _by_pane(panes: Windows, values: Floats) -> Floats:
     return np.asarray([values[pane.first : pane.first + len(pane)].sum() for pane in panes.panes])
 
 
-def _shared(reference: NDArray[np.int64], shape: Shape, towers: NDArray[np.int64]) -> Floats:
-    expected = np.zeros(len(towers))
+@lru_cache(maxsize=16)
+def _shares(places: Places, shape: Shape) -> Floats:
+    # Remembered, because every judged lumisection asks; places never change.
+    return _shares_of(places.towers, shape)
+
+
+def _shares_of(reference: NDArray[np.int64], shape: Shape) -> Floats:
+    """Return the share that every cell has in its row (cells,)."""
+    found = np.zeros(len(reference))
     for grid in shape.grids:
         learnt = grid.of(reference) + PSEUDO / grid.columns
-        share = learnt / learnt.sum(axis=1, keepdims=True)
-        grid_expected = share * grid.of(towers).sum(axis=1, keepdims=True)
-        expected[grid.first : grid.first + grid.size] = grid_expected.ravel()
+        grid.of(found)[:] = learnt / learnt.sum(axis=1, keepdims=True)
+    return found
+
+
+def _spread(shares: Floats, shape: Shape, towers: NDArray[np.int64]) -> Floats:
+    """Return the objects that each row of `towers` holds, shared out among its cells (cells,)."""
+    expected = np.empty(len(towers))
+    for grid in shape.grids:
+        grid.of(expected)[:] = grid.of(shares) * grid.of(towers).sum(axis=1, keepdims=True)
     return expected

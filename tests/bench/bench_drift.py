@@ -143,7 +143,7 @@ def _scan(seed: int) -> Iterator[Summary]:
     whole = list(summaries(play(SCENARIOS["quiet"], seed=seed, lumisections=400)))
     for number, row in enumerate(whole):
         apart = number % 25 >= 21
-        yield replace(whole[399 - number // 4], key=row.key) if apart and number < 200 else row
+        yield replace(whole[399 - number], key=row.key) if apart and number < 200 else row
 
 
 def _prescales(seed: int) -> Iterator[Summary]:
