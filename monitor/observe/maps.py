@@ -105,4 +105,4 @@ def _harmonics(grids: tuple[Grid, ...]) -> Section:
         f"{name} phi harmonic {m} at {180 * k / (ANGLES * m):.0f} degrees" for m in HARMONICS for k in range(ANGLES)
     )
     regions = (Region(name if len(grids) == 1 else None),) * len(names)
-    return Section("harmonic", counted=False, names=names, regions=regions, measure=measure)
+    return Section("harmonic", counted=False, names=names, regions=regions, measure=measure, alike=ANGLES)

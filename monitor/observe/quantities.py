@@ -30,6 +30,8 @@ class Catalogue:
         True for counts with exposure, False for means.
     once : bool (q,)
         Counts to which an event adds one or nothing.
+    alike : int64 (q,)
+        Equal for quantities that see one thing from different directions.
     """
 
     families: tuple[str, ...]
@@ -38,6 +40,7 @@ class Catalogue:
     family: NDArray[np.int64]
     counted: NDArray[np.bool_]
     once: NDArray[np.bool_]
+    alike: NDArray[np.int64]
     sections: tuple[Section, ...]
 
     def __len__(self) -> int:
@@ -74,6 +77,7 @@ def assemble(sections: tuple[Section, ...]) -> Catalogue:
         family=np.repeat([families.index(section.family) for section in sections], sizes),
         counted=np.repeat([section.counted for section in sections], sizes),
         once=np.repeat([section.once for section in sections], sizes),
+        alike=np.cumsum([i % section.alike == 0 for section in sections for i in range(len(section.names))]) - 1,
         sections=sections,
     )
 

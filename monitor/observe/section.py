@@ -30,7 +30,8 @@ class Section:
 
     `measure` returns (value, exposure, spread), each (q,): for counts the count, the events it was counted in, and
     nothing (0); for means the mean, the number of entries, and the variance of one entry. `once` marks counts to which
-    an event adds one or nothing.
+    an event adds one or nothing. Each `alike` neighbours are one thing seen from as many directions, none of which is
+    special: what fills differ by is the same for all of them.
     """
 
     family: str
@@ -39,6 +40,7 @@ class Section:
     regions: tuple[Region, ...]
     measure: Callable[[Summary], Measured]
     once: bool = False
+    alike: int = 1
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.regions):

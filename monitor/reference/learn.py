@@ -16,7 +16,7 @@ from monitor.reference.book import Book
 from monitor.reference.fit import Curves, basis, fit_counts, fit_means, predictive
 from monitor.reference.page import DISPLAYED, FEWEST_EVENTS, Page, PageKey, Span, identity
 from monitor.reference.places import learn_places
-from monitor.reference.wobble import between_fills, blocks_of, within_blocks, within_fills
+from monitor.reference.wobble import between_fills, blocks_of, shared, within_blocks, within_fills
 
 Floats = NDArray[np.float64]
 
@@ -140,7 +140,7 @@ def _with_noise(page: Page, rows: Sequence[Summary], quantities: Catalogue, *, s
     relative = np.where(counted, seen.value / np.maximum(expected, 1e-12) - 1.0, (seen.value - link) / unit)
     blocks = blocks_of([row.key.lumisection for row in rows])
     noise = within_blocks(relative, weight, blocks)
-    wobble = between_fills(relative, weight, blocks, noise=noise)
+    wobble = shared(between_fills(relative, weight, blocks, noise=noise), quantities.alike)
     wander = within_fills(relative, weight, blocks, noise=noise, family=np.where(page.live, quantities.family, -1))
     return replace(page, noise=noise, wobble=wobble, wander=wander)
 

@@ -67,6 +67,11 @@ def between_fills(relative: Floats, weight: Floats, blocks: NDArray[np.int64], *
     return np.asarray(np.sqrt(np.maximum(np.maximum(fill_excess, 0.0) + unseen, block_excess)))
 
 
+def shared(wobble: Floats, alike: NDArray[np.int64]) -> Floats:
+    """Return the wobble (q,) with the quadratic mean in place of each one's own, where several are `alike` (q,)."""
+    return np.asarray(np.sqrt(np.bincount(alike, wobble**2) / np.bincount(alike)))[alike]
+
+
 def within_fills(
     relative: Floats, weight: Floats, blocks: NDArray[np.int64], *, noise: Floats, family: NDArray[np.int64]
 ) -> Floats:
