@@ -67,9 +67,16 @@ bench-emulator: $(VENV)/bench ## Events per second of every engine, beside hls4m
 	$(BIN)/python -m tests.bench.bench_emulator
 	$(BIN)/python -m tests.bench.bench_trees
 
+PEERS := river frouros nannyml evidently
+.venv-peers/%/made: deploy/lock/peer-%.txt
+	$(PYTHON) -m venv .venv-peers/$*
+	.venv-peers/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 .PHONY: bench-drift
-bench-drift: $(VENV)/dev ## Lumisections to detection for every fault, false pages on 20 clean fills, what must stay quiet
-	$(BIN)/python -m tests.bench.bench_drift $(ARGS)
+bench-drift: $(VENV)/dev $(PEERS:%=.venv-peers/%/made) ## Lumisections to detection of every fault, false pages, and peers' on the same streams
+	$(BIN)/python -m tests.bench.bench_drift
+	$(BIN)/python -m tests.bench.bench_drift_peers
 
 .PHONY: format
 format: $(VENV)/dev ## Rewrite the code in the house style
@@ -83,6 +90,11 @@ lock: $(VENV)/made ## Resolve the pinned dependencies anew
 	$$LOCK --group dev --extra models -o deploy/lock/dev.txt
 	$$LOCK --group build -c deploy/lock/dev.txt -o deploy/lock/run.txt
 	$$LOCK --group bench --extra models -c deploy/lock/dev.txt -o deploy/lock/bench.txt
+	PEER="$${LOCK/pyproject.toml/-}"
+	printf 'river>=0.22\n' | $$PEER -o deploy/lock/peer-river.txt
+	printf 'frouros>=0.9\nnumpy<2.2\n' | $$PEER -o deploy/lock/peer-frouros.txt
+	printf 'nannyml>=0.13\n' | $$PEER -o deploy/lock/peer-nannyml.txt
+	printf 'evidently>=0.7\npandas<3\n' | $$PEER -o deploy/lock/peer-evidently.txt
 
 .PHONY: clean
 clean: ## Remove what was installed and built here

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from emulator.detector import MODELS
 from monitor.app.cli import main
 from monitor.app.known import BadKnown, KnownFile, read
 from monitor.trigger.known import Known
@@ -119,3 +121,16 @@ def test_check_reads_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "known.toml").write_text("[[condition]]\n")
     assert main(["check", str(config)]) == 1
     assert "condition 1 has the kind None" in capsys.readouterr().err
+
+
+def test_a_replay_follows_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = tmp_path / "run.parquet"
+    assert main(["simulate", "quiet", "--lumisections", "3", "--out", str(run)]) == 0
+    known = tmp_path / "known.toml"
+    known.write_text('[[condition]]\nkind = "scan"\nfirst = [401000, 2]\nlast = [401000, 2]\n')
+    capsys.readouterr()
+    main(["replay", str(run), "--models", str(MODELS), "--known", str(known), "--json"])
+    verdicts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["evidence"]["known"] for each in verdicts] == [[], ["scan"], []]
+    assert verdicts[1]["evidence"]["unjudged"] == "scan is known"
+    assert "learning" in verdicts[0]["evidence"]["unjudged"]
