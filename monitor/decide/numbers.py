@@ -78,6 +78,8 @@ def shift_numbers(shift: Shift) -> dict[str, Any]:
         "sigma": finite(shift.sigma),
         "tolerance": finite(shift.tolerance),
         "since": list(shift.since),
+        "within": shift.within,
+        "climbing": shift.climbing,
         "where": place_numbers(shift.where),
     }
 

@@ -37,6 +37,10 @@ class Shift:
         The benign shift that the page allows, in the quantity's own unit.
     since
         Where the detector's growth began: the estimate of when the change happened.
+    within
+        How many lumisections earlier or later it may also have been.
+    climbing
+        True where the shift is a ramp that still grows, False for a step.
     """
 
     quantity: str
@@ -49,6 +53,8 @@ class Shift:
     tolerance: float
     since: Lumisection
     where: Where = Where()
+    within: int = 0
+    climbing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

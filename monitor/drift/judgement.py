@@ -101,6 +101,8 @@ class Judgement:
             tolerance=float(self.tolerance[number]),
             since=trail.since(direction, number),
             where=Where(object=region.object, eta=region.eta, phi=region.phi),
+            within=trail.within(direction, number),
+            climbing=trail.climbs(direction, number),
         )
 
 

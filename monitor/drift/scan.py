@@ -282,6 +282,7 @@ def _shift(i: int, scan: Scan, seen: Look, panes: Windows, staked: Stakes, *, ra
         tolerance=float(staked.tolerance[direction, window]) * expected / events,
         since=began(sighted, i),
         where=Where(object=region.object, eta=region.eta, phi=region.phi),
+        within=before(sighted, i),
     )
 
 
@@ -289,9 +290,13 @@ def began(sighted: Sightings, i: int) -> Lumisection:
     """Return when it began: as far before it was noticed as its growth since then takes to reach that height."""
     mark = int(sighted.start[i])
     run, ls = mark >> _RUN_SHIFT, mark & ((1 << _RUN_SHIFT) - 1)
+    return Lumisection(run, max(1, ls - before(sighted, i)))
+
+
+def before(sighted: Sightings, i: int) -> int:
+    """Return how many lumisections before it was noticed a window began to move; it may be wrong by as many."""
     growth = _likelihood(sighted.seen[i : i + 1], sighted.expected[i : i + 1])[0] / sighted.length[i]
-    before = int(sighted.level[i] / growth) if growth > 0 else 0
-    return Lumisection(run, max(1, ls - before))
+    return int(sighted.level[i] / growth) if growth > 0 else 0
 
 
 def _likelihood(seen: Floats, expected: Floats) -> Floats:

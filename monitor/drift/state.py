@@ -112,7 +112,7 @@ class BatteryState:
             raise Unreadable(f"{len(content)} bytes are packed, but are not a battery's state: {error}") from error
 
 
-_TRAIL = ("start", "length", "total", "cusum", "back")
+_TRAIL = ("start", "length", "total", "moment", "cusum", "back")
 
 
 def _bench(bench: Bench, name: str) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,13 @@
 
 Since: a CUSUM of the excess x beyond tolerance, C_t = max(0, C_{t-1} + x_t - `ALLOWANCE`) (Page 1954); the last time it
 left zero is the maximum-likelihood estimate of the change point. From there the count n and the sum S of x are kept:
-S / n is the size of the shift in sigmas, S^2 / 2n its log-likelihood ratio.
+S / n is the size d of the shift in sigmas, S^2 / 2n its log-likelihood ratio.
+
+How surely: a change point k lumisections off costs k d^2 / 2 of log-likelihood, so those within ln(20) of it, k <=
+2 ln(20) / d^2, are hardly less likely (Hinkley, Biometrika 57 (1970) 1).
+
+Step or ramp: with the first moment T = sum t x_t, t = 1 … n, the slope of x has z = (T - S (n + 1) / 2) / sqrt(n (n^2 -
+1) / 12). A positive one beyond `CLIMBING` is a ramp: something is still getting worse.
 
 Back: once a quantity has moved by d = S / n, a second CUSUM adds up the evidence for "no shift" against "a shift of d",
 B_t = max(0, B_{t-1} + d^2 / 2 - d x_t). At `PROOF` the quantity is back and its detectors start anew. Removing starting
@@ -24,6 +30,9 @@ ALLOWANCE = 0.25
 LARGEST = 40.0
 PROOF = 7.0  # e^7 = 1,100 to one
 FAINTEST = 0.5
+CLIMBING = 3.0
+FEWEST_FOR_A_SLOPE = 5
+_HARDLY = 2 * float(np.log(20.0))
 _RUN_SHIFT = 32
 
 
@@ -37,13 +46,14 @@ class Trail:
         Lumisection in which the excess began, run << 32 | ls.
     length : int32
         Lumisections since then.
-    total, cusum, back : float32
-        S, C and B of the module's formulas.
+    total, moment, cusum, back : float32
+        S, T, C and B of the module's formulas.
     """
 
     start: NDArray[np.int64]
     length: NDArray[np.int32]
     total: NDArray[np.float32]
+    moment: NDArray[np.float32]
     cusum: NDArray[np.float32]
     back: NDArray[np.float32]
 
@@ -52,12 +62,26 @@ class Trail:
         """Return a trail of quantities that have not moved."""
         size = (2, quantities)
         zero = np.zeros(size, np.float32)
-        return cls(np.zeros(size, np.int64), np.zeros(size, np.int32), zero, zero.copy(), zero.copy())
+        return cls(np.zeros(size, np.int64), np.zeros(size, np.int32), zero, zero.copy(), zero.copy(), zero.copy())
 
     def since(self, direction: int, quantity: int) -> Lumisection:
         """Return the estimated change point."""
         mark = int(self.start[direction, quantity])
         return Lumisection(mark >> _RUN_SHIFT, mark & ((1 << _RUN_SHIFT) - 1))
+
+    def within(self, direction: int, quantity: int) -> int:
+        """Return how many lumisections before or after `since` it may also have been."""
+        size = float(self.total[direction, quantity]) / max(int(self.length[direction, quantity]), 1)
+        longest = int(self.length[direction, quantity])
+        return min(longest, int(np.ceil(_HARDLY / size**2))) if size > 0 else longest
+
+    def climbs(self, direction: int, quantity: int) -> bool:
+        """Say whether the shift is still growing."""
+        n = float(self.length[direction, quantity])
+        if n < FEWEST_FOR_A_SLOPE:
+            return False
+        total, moment = float(self.total[direction, quantity]), float(self.moment[direction, quantity])
+        return (moment - total * (n + 1) / 2) / float(np.sqrt(n * (n**2 - 1) / 12)) > CLIMBING
 
     def likelihood(self) -> Floats:
         """Return S^2 / 2n (2, q), 0 where the excess is negative: how large the shift is, without any cap."""
@@ -71,12 +95,14 @@ def follow(trail: Trail, excess: Floats, *, lumisection: Lumisection) -> Trail:
     x = np.where(seen, np.clip(np.nan_to_num(excess), -LARGEST, LARGEST), 0.0).astype(np.float32)
     anew = trail.cusum <= 0
     mark = np.int64((lumisection.run << _RUN_SHIFT) | lumisection.ls)
+    length = (np.where(anew, 0, trail.length) + seen).astype(np.int32)
     size = np.maximum(np.where(anew, 0, trail.total) / np.maximum(trail.length, 1), np.float32(FAINTEST))
     step = np.where(seen, size * size / 2 - size * x, 0)
     return Trail(
         start=np.where(anew, mark, trail.start),
-        length=(np.where(anew, 0, trail.length) + seen).astype(np.int32),
+        length=length,
         total=(np.where(anew, 0, trail.total) + x).astype(np.float32),
+        moment=(np.where(anew, 0, trail.moment) + length * x).astype(np.float32),
         cusum=np.where(seen, np.maximum(trail.cusum + x - np.float32(ALLOWANCE), 0), trail.cusum).astype(np.float32),
         back=np.maximum(np.where(anew, 0, trail.back) + step, 0).astype(np.float32),
     )
@@ -94,6 +120,7 @@ def forget(trail: Trail, which: NDArray[np.bool_]) -> Trail:
         start=trail.start,
         length=np.where(which, 0, trail.length),
         total=np.where(which, 0, trail.total).astype(np.float32),
+        moment=np.where(which, 0, trail.moment).astype(np.float32),
         cusum=np.where(which, 0, trail.cusum).astype(np.float32),
         back=np.where(which, 0, trail.back).astype(np.float32),
     )

@@ -82,6 +82,29 @@ def test_the_change_point_is_found_within_a_few_lumisections():
     assert np.percentile(np.abs(np.asarray(found) - 121), 80) <= 12
 
 
+def test_a_ramp_is_told_from_a_step():
+    rng = np.random.default_rng(4)
+    climbing = {"step": 0, "ramp": 0}
+    for _ in range(50):
+        noise = rng.normal(0.0, 1.0, 60)
+        shapes = {"step": np.full(60, 1.5), "ramp": 0.06 * np.arange(60)}
+        for name, shape in shapes.items():
+            climbing[name] += walk(noise + shape, Trail.fresh(1)).climbs(0, 0)
+    assert climbing["step"] <= 2
+    assert climbing["ramp"] >= 45
+
+
+def test_the_true_change_point_lies_within_the_interval():
+    rng = np.random.default_rng(6)
+    inside = 0
+    for _ in range(100):
+        x = rng.normal(-0.3, 1.0, 80)
+        x[50:] += 1.8
+        trail = walk(x, Trail.fresh(1))
+        inside += abs(trail.since(0, 0).ls - 51) <= trail.within(0, 0) < 30
+    assert inside >= 85
+
+
 def test_a_quantity_that_is_back_is_noticed_and_one_that_is_not_is_not():
     rng = np.random.default_rng(2)
     moved = walk(rng.normal(2.0, 1.0, 60), Trail.fresh(1))
