@@ -167,10 +167,19 @@ class Board:
                 detail=health.detail,
             ),
             sinks=tuple(self._sinks()),
+            canaries=self._canaries(),
             unattributed={
                 reason: n for (name, stream, reason), n in counters.items() if name == "rejected" and not stream
             },
         )
+
+    def _canaries(self) -> dict[str, float]:
+        """Return the delay of every planted fault, the longest of all streams."""
+        found: dict[str, float] = {}
+        for stream in self._streams.values():
+            for fault, delay in (stream.judged.canaries if stream.judged else {}).items():
+                found[fault] = max(delay, found.get(fault, 0.0))
+        return found
 
     def _view(
         self,

@@ -51,6 +51,7 @@ from monitor.stream.tape import TapeSink, TapeSource
 from monitor.stream.transport import Sink, Source
 from monitor.watch.aggregator import Aggregator
 from monitor.watch.calendar import Calendar
+from monitor.watch.canary import Plan
 from monitor.watch.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -241,6 +242,9 @@ def aggregator_of(
         rules=rules_of(settings),
         floors={stream.name: stream.mismatch_floor for stream in settings.streams},
         learn_lumisections=settings.reference.learn_lumisections,
+        canary=Plan(
+            tuple(settings.canary.faults), settings.canary.within_lumisections, settings.canary.rest_lumisections
+        ),
     )
 
 

@@ -79,6 +79,16 @@ class KnownSection(Section):
     path: Path | None = None
 
 
+class CanarySection(Section):
+    """Known faults in a shadow of every stream, to see that they are still found; no `faults` for none."""
+
+    faults: list[Literal["dead-place", "hot-tower", "low-scale", "mismatches"]] = Field(
+        default=["dead-place", "hot-tower", "low-scale", "mismatches"]
+    )
+    within_lumisections: Annotated[int, Field(ge=1)] = 20
+    rest_lumisections: Annotated[int, Field(ge=0)] = 5
+
+
 class AlarmsSection(Section):
     """The false-alarm promise; the thresholds follow from it."""
 
@@ -180,6 +190,7 @@ class Settings(BaseSettings):
     models: ModelsSection = ModelsSection()
     reference: ReferenceSection = ReferenceSection()
     known: KnownSection = KnownSection()
+    canary: CanarySection = CanarySection()
     alarms: AlarmsSection = AlarmsSection()
     limits: LimitsSection = LimitsSection()
     topics: TopicsSection = TopicsSection()

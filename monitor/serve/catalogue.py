@@ -157,7 +157,7 @@ OUTBOX = _gauge("outbox_pending", "sink", text="Messages waiting to be delivered
 CANARY_DELAY = _gauge(
     "canary_detection_delay_lumisections",
     "fault",
-    text="Lumisections until the planted fault was found the last time.",
+    text="Lumisections until the planted fault was found the last time; +Inf if it was missed.",
     unit="lumisections",
 )
 

@@ -17,6 +17,7 @@ from monitor.trigger.header import Epoch
 from monitor.trigger.known import KnownConditions
 from monitor.trigger.site import Site
 from monitor.watch.calendar import Calendar
+from monitor.watch.canary import Plan
 from monitor.watch.closed import PartitionClosed
 from monitor.watch.court import Court
 from monitor.watch.judged import Judged
@@ -45,6 +46,8 @@ class Aggregator:
         Share of mismatches that a stream is known for; for others the battery's own floor counts.
     learn_lumisections
         How long to learn where the Book has no page.
+    canary
+        Which faults are planted in a shadow of each stream; None for none.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a court, each named
@@ -59,8 +62,18 @@ class Aggregator:
         rules: Rules | None = None,
         floors: Mapping[str, float] | None = None,
         learn_lumisections: int = 40,
+        canary: Plan | None = None,
     ) -> None:
-        self._court = Court(shelf, book, battery, rules or Rules(), site, calendar or Calendar(), learn_lumisections)
+        self._court = Court(
+            shelf,
+            book,
+            battery,
+            rules or Rules(),
+            site,
+            calendar or Calendar(),
+            learn_lumisections,
+            canary=canary or Plan(faults=()),
+        )
         self._streams = {
             name: StreamWatch(name, expected=frozenset(numbers), floor=(floors or {}).get(name))
             for name, numbers in sorted(partitions.items())

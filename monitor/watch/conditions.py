@@ -17,6 +17,7 @@ from monitor.reference.apprentice import Apprentice
 from monitor.reference.learn import Unlearnable
 from monitor.reference.page import FEWEST_EVENTS, Page, PageKey
 from monitor.trigger.header import Epoch
+from monitor.watch.canary import Canary
 from monitor.watch.court import Court
 from monitor.watch.recent import ARRAYS, Recent
 
@@ -33,6 +34,7 @@ class Conditions:
 
     stream: str
     floor: float | None
+    canary: Canary = field(default_factory=Canary)
     _states: dict[Subject, BatteryState] = field(default_factory=dict)
     _recent: dict[Subject, Recent] = field(default_factory=dict)
     _apprentices: dict[PageKey, Apprentice] = field(default_factory=dict)
@@ -53,8 +55,9 @@ class Conditions:
         page = self.page(summary.key.epoch, court)
         subject = _subject(summary)
         known = court.known.of(self.stream, summary.key.lumisection)
+        before = self._states.pop(subject, None)
         state, evidence = court.battery.step(
-            self._states.pop(subject, None),
+            before,
             summary=summary,
             page=page,
             completeness=arrived,
@@ -63,6 +66,9 @@ class Conditions:
             known=known,
         )
         self._states[subject] = state
+        self.canary = self.canary.step(
+            court.canary, before=before, summary=summary, page=page, live=evidence, battery=court.battery
+        )
         self.recent(summary).add(summary, evidence.accept)
         _keep_newest(self._states)
         _keep_newest(self._recent)
@@ -102,6 +108,7 @@ class Conditions:
         recent = {subject: each for subject, each in self._recent.items() if each.rows}
         for i, each in enumerate(recent.values()):
             arrays.update({f"recent.{i:02}.{name}": stack for name, stack in each.arrays().items()})
+        arrays["canary"] = _bytes(self.canary.to_bytes())
         names = {
             "subjects": subjects,
             "keys": [list(key) for key in keys],
@@ -112,6 +119,7 @@ class Conditions:
     def restore(self, content: bytes) -> None:
         """Take the state that `to_bytes` wrote. Raises `Unreadable`."""
         names, arrays = unpack(content)
+        self.canary = Canary.from_bytes(arrays["canary"].tobytes()) if "canary" in arrays else Canary()
         self._states = {
             subject: BatteryState.from_bytes(arrays[f"state.{i:02}"].tobytes())
             for i, subject in enumerate(names["subjects"])

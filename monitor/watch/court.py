@@ -10,6 +10,7 @@ from monitor.reference.book import Book
 from monitor.trigger.known import KnownConditions
 from monitor.trigger.site import Site
 from monitor.watch.calendar import Calendar
+from monitor.watch.canary import Plan
 from monitor.watch.shelf import Shelf
 
 
@@ -25,3 +26,4 @@ class Court:
     calendar: Calendar
     learn_lumisections: int
     known: KnownConditions = field(default_factory=KnownConditions)
+    canary: Plan = field(default_factory=lambda: Plan(faults=()))

@@ -35,6 +35,8 @@ class Judged:
         Records of the stream rejected since the previous lumisection, by reason; counted with the first epoch only.
     at
         When it was judged, seconds since the epoch.
+    canaries
+        Lumisections until each planted fault was found the last time, infinity where it was missed.
     silent
         True where it was not a lumisection that led here, but that none came: `lumisection` is the newest one known.
     """
@@ -50,3 +52,4 @@ class Judged:
     retrain: Request | None = None
     rejected: Mapping[str, int] = field(default_factory=dict)
     silent: bool = False
+    canaries: Mapping[str, float] = field(default_factory=dict)

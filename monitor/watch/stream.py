@@ -153,6 +153,7 @@ class StreamWatch:
             suspects=found,
             capsules=samples if _begins(before, judgement.standing) else (),
             retrain=judgement.request,
+            canaries=self._conditions.canary.delays,
             rejected=sitting.rejected,
         )
         return judged, (*spoken, *judgement.actions)

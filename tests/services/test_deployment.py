@@ -15,7 +15,7 @@ DEPLOY = ROOT / "deploy"
 def test_prometheus_accepts_its_configuration_and_rules():
     outcome = run("promtool", "check", "config", DEPLOY / "prometheus/prometheus.yml")
     assert outcome.returncode == 0, outcome.stdout
-    assert "13 rules found" in outcome.stdout
+    assert "14 rules found" in outcome.stdout
 
 
 def test_the_alert_rules_do_what_their_tests_say():

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from monitor.app.settings import WrongSettings, build, load
+from monitor.watch.canary import FAULTS
 
 SMALLEST = {"tape": {"path": "x.tape"}, "streams": [{"name": "l1anomaly", "topic": "trigger-output"}]}
 
@@ -99,3 +100,9 @@ def test_a_missing_file_is_named(tmp_path: Path):
 def test_a_site_of_ones_own_changes_words_and_clock_only_where_it_says_so():
     site = build({**SMALLEST, "site": {"profile": "atlas", "name": "MINE", "crossings": 100}}).site.site()
     assert (site.name, site.crossings, site.lumisection_word) == ("MINE", 100, "luminosity block")
+
+
+def test_the_canary_knows_every_fault():
+    assert set(build(SMALLEST).canary.faults) == set(FAULTS)
+    with pytest.raises(WrongSettings, match=r"canary\.faults\.0"):
+        build({**SMALLEST, "canary": {"faults": ["dead-cat"]}})
