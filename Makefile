@@ -93,7 +93,7 @@ lock: $(VENV)/made ## Resolve the pinned dependencies anew
 	PEER="$${LOCK/pyproject.toml/-}"
 	printf 'river>=0.22\n' | $$PEER -o deploy/lock/peer-river.txt
 	printf 'frouros>=0.9\nnumpy<2.2\n' | $$PEER -o deploy/lock/peer-frouros.txt
-	printf 'nannyml>=0.13\n' | $$PEER -o deploy/lock/peer-nannyml.txt
+	printf 'nannyml>=0.13\nstatsmodels\n' | $$PEER -o deploy/lock/peer-nannyml.txt
 	printf 'evidently>=0.7\npandas<3\n' | $$PEER -o deploy/lock/peer-evidently.txt
 
 .PHONY: clean

@@ -28,6 +28,7 @@ LEAST_MARGIN = 0.5
 LEAST_SCALE = 0.25
 WIDTHS = 4.0
 """A shift is benign up to this many standard deviations of the wobble between reference fills."""
+SCARCE = 3.0
 ERROR_WIDTHS = 4.0
 """The same for the statistical error of the learnt curve, whose size is known."""
 LUMINOMETER = 0.012
@@ -200,8 +201,12 @@ class Page:
 
     @property
     def widths(self) -> float:
-        """How many standard deviations of the wobble are benign: more where few fills have told its size."""
-        return WIDTHS * (1.0 + 1.0 / self.fills)
+        """How many standard deviations of the wobble are benign: more where few fills have told its size.
+
+        Student's t has wider tails than a normal the fewer fills there are. They are followed as far as eight fills need
+        for a chance of one in two thousand; with three or fewer, tolerances in which nothing is lost are not to be had.
+        """
+        return WIDTHS * min(1.0 + SCARCE / self.fills, 2.0)
 
     def scaled(self, pileups: Floats) -> Floats:
         """Return pile-up scaled to [-1, 1] over the learnt range, 0 where either is unknown.
