@@ -203,8 +203,8 @@ class Page:
     def widths(self) -> float:
         """How many standard deviations of the wobble are benign: more where few fills have told its size.
 
-        Student's t has wider tails than a normal the fewer fills there are. They are followed as far as eight fills need
-        for a chance of one in two thousand; with three or fewer, tolerances in which nothing is lost are not to be had.
+        Student's t has the wider tails the fewer fills there are. They are followed as far as eight fills need for a
+        chance of one in a thousand; with three or fewer, tolerances in which nothing is lost are not to be had.
         """
         return WIDTHS * min(1.0 + SCARCE / self.fills, 2.0)
 
