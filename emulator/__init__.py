@@ -15,6 +15,7 @@ from emulator.formats import Format
 from emulator.importing import import_conifer, import_hls4ml
 from emulator.importing_abi import UnfitEmulator, import_abi
 from emulator.layout import Axis, Layout, ObjectGroup
+from emulator.menu import BadMenu, Menu
 from emulator.model import EngineUnavailable, Model, load
 from emulator.poison import Poison
 from emulator.registry import Registry, UnknownModel
@@ -25,6 +26,7 @@ __all__ = [
     "Axis",
     "BadArchive",
     "BadManifest",
+    "BadMenu",
     "BadValidity",
     "BrokenCard",
     "Card",
@@ -34,6 +36,7 @@ __all__ = [
     "Format",
     "Interval",
     "Layout",
+    "Menu",
     "Model",
     "NotALibrary",
     "NotCertified",

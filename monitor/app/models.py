@@ -35,6 +35,15 @@ def add(commands: Commands) -> None:
     listing.add_argument("--json", action="store_true", help="one JSON line a card")
     show = command(parts, "show", show_card, text="what a card says", example="trigwatch model show models/axol1tl_v5")
     show.add_argument("card", type=Path)
+    menu = command(
+        parts,
+        "menu",
+        check_menu,
+        text="whether the cards are what a menu says they are; exit 1 if not",
+        example="trigwatch model menu L1Menu_2026.toml --models models/",
+    )
+    menu.add_argument("menu", type=Path, help="a menu file (docs/reference/models.md)")
+    menu.add_argument("--models", type=Path, default=Path("models"), help="the folder of cards")
     diff = command(
         parts,
         "diff",
@@ -216,6 +225,21 @@ def list_cards(given: argparse.Namespace) -> int:
     for path, why in registry.broken.items():
         warn(f"{path}: {why}")
     return NO if registry.broken else GOOD
+
+
+def check_menu(given: argparse.Namespace) -> int:
+    """Say of every condition of a menu whether its model is the one that is registered."""
+    registry = _registry(given.models)
+    try:
+        menu = emulator.Menu.read(given.menu)
+    except emulator.BadMenu as error:
+        raise Unusable(str(error)) from error
+    found = list(menu.compared(registry, registry.validity))
+    rows = [
+        (each.condition.name, each.condition.label, each.condition.digest[7:19], each.wrong or "ok") for each in found
+    ]
+    say_table(("CONDITION", "LABEL", "DIGEST", menu.name), rows)
+    return NO if any(each.wrong for each in found) else GOOD
 
 
 def _valid(registry: emulator.Registry, card: emulator.Card) -> str:
