@@ -193,10 +193,12 @@ class Battery:
             (looked, state.scan.average(scan.stakes(page))),
         ]
         alarm = float(np.logaddexp.reduce([np.log(n) + e for n, e in parts if n])) - np.log(2 * families + looked)
+        # What alarms is told, however long the detectors have run.
+        least = min(state.age / FALSE_DISCOVERIES, self.budget.arl0)
         found = [
             *state.steady.shifts(judged.steady, line=line, age=state.age),
             *state.anchored.shifts(judged.anchored, line=line, age=state.age),
-            *scan.shifts(state.scan, judged.look, page, line=line, least=state.age / FALSE_DISCOVERIES),
+            *scan.shifts(state.scan, judged.look, page, line=line, least=least),
         ]
         return float(alarm) / line, _ordered(found)
 
