@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emulator.detector import SCENARIOS, play, reference_fills
+from monitor.decide.case import Rules
 from monitor.drift import mismatch
 from monitor.drift.battery import Battery
 from monitor.drift.budget import Budget
@@ -81,10 +83,16 @@ def clean(page: Page, fills: range) -> None:
             river += bool(evidence.second_opinion)
             cost.append(spent)  # the median of these, because the first judgement loads the statistics
         over = np.asarray(alarms) >= 1
-        begun = int(over[0]) + int((over[1:] & ~over[:-1]).sum())
+        begun = episodes(over)
         pages, lumisections = pages + begun, lumisections + len(over)
         print_row(seed, begun, int(over.sum()), max(alarms), river, statistics.median(cost))
     print(f"{pages} false pages in {lumisections:,} clean lumisections; promised are at most 1 in {BUDGET.arl0:,.0f}")
+
+
+def episodes(over: NDArray[np.bool_]) -> int:
+    """Return how many pages that makes: one ends when the alarm has stayed under its line as long as the rules ask."""
+    places = np.flatnonzero(over)
+    return int((np.diff(places) > Rules().clear_after).sum()) + 1 if len(places) else 0
 
 
 def mismatches(seeds: range) -> None:

@@ -106,7 +106,7 @@ def delay(scores: list[float], line: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_drift_peers", description=__doc__)
     parser.add_argument("--environments", type=Path, default=Path(".venv-peers"))
-    parser.add_argument("--seeds", type=int, default=2, help="seeds per fault")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds per fault")
     parser.add_argument("--peer", choices=PEERS, action="append", help="default: all")
     chosen = parser.parse_args()
     seeds = range(FIRST_SEED, FIRST_SEED + chosen.seeds)

@@ -9,25 +9,31 @@ _KNOWN: dict = {}
 
 
 def judge(reference: Reference, stream: Stream) -> Scores:
-    """Return 1 where nannyml's own thresholds, learnt from the reference's chunks, alert."""
+    """Return how far off the chunk is, in units of nannyml's own thresholds, learnt from the reference's chunks."""
     found: Scores = {"nannyml JS": [0.0] * len(stream.pileup), "nannyml PCA": [0.0] * len(stream.pileup)}
     bins = np.array([reference.bin_of(float(pileup)) for pileup in stream.pileup])
     for number in np.unique(bins).tolist():
         rows = np.flatnonzero(bins == number)
-        univariate, reconstruction = _fitted(reference, number, stream.inputs.shape[1])
         chunks = _frame(stream.inputs[rows].reshape(-1, stream.inputs.shape[2]))
-        alerts = univariate.calculate(chunks).filter(period="analysis").to_df()
-        columns = [column for column in alerts.columns if column[-1] == "alert"]
-        for row, alert in zip(rows, alerts[columns].any(axis=1), strict=True):
-            found["nannyml JS"][row] = float(alert)
-        alerts = reconstruction.calculate(chunks).filter(period="analysis").to_df()
-        columns = [column for column in alerts.columns if column[-1] == "alert"]
-        for row, alert in zip(rows, alerts[columns].any(axis=1), strict=True):
-            found["nannyml PCA"][row] = float(alert)
+        for name, calculator in zip(found, _fitted(reference, number, stream.inputs.shape[1]), strict=True):
+            result = calculator.calculate(chunks).filter(period="analysis").to_df()
+            for row, score in zip(rows, _scores(result), strict=True):
+                found[name][row] = score
     return found
 
 
-def _fitted(reference: Reference, number: int, size: int):
+def _scores(result: pd.DataFrame) -> list[float]:
+    """Return the largest distance of all columns from the middle of their thresholds, in half widths."""
+
+    def part(name: str) -> np.ndarray:
+        return result[[column for column in result.columns if column[-1] == name]].to_numpy(float)
+
+    upper, lower = part("upper_threshold"), np.nan_to_num(part("lower_threshold"))
+    half = np.maximum((upper - lower) / 2, 1e-12)
+    return (np.abs(part("value") - (upper + lower) / 2) / half).max(axis=1).tolist()
+
+
+def _fitted(reference: Reference, number: int, size: int) -> tuple:
     if number not in _KNOWN:
         frame = _frame(reference.events(number))
         names = list(frame.columns)
@@ -39,7 +45,7 @@ def _fitted(reference: Reference, number: int, size: int):
     return _KNOWN[number]
 
 
-def _frame(events) -> pd.DataFrame:
+def _frame(events: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(events.astype(float), columns=[f"x{i}" for i in range(events.shape[1])])
 
 

@@ -5,7 +5,7 @@ from streams import Reference, Scores, Stream, answer
 
 
 def judge(reference: Reference, stream: Stream) -> Scores:
-    """Return 1 where a detector fires, else 0."""
+    """Return how many detectors fire."""
     residuals = reference.residuals(stream)
     found: Scores = {}
     for name, make in (("river Page-Hinkley", PageHinkley), ("river ADWIN", ADWIN)):
@@ -14,7 +14,7 @@ def judge(reference: Reference, stream: Stream) -> Scores:
         for row in residuals.tolist():
             for detector, value in zip(detectors, row, strict=True):
                 detector.update(value)
-            found[name].append(float(any(detector.drift_detected for detector in detectors)))
+            found[name].append(float(sum(detector.drift_detected for detector in detectors)))
     return found
 
 
