@@ -156,8 +156,10 @@ class Look:
 def look(summary: Summary, page: Page) -> Look:
     """Count every window of `summary`, and what is expected there of as many objects in the same rows."""
     panes, towers = windows(summary.shape), summary.counts["towers"]
-    expected = counted_in(panes, page.places.shared(summary.shape, towers))
-    return Look(counted_in(panes, towers), np.maximum(expected, FEWEST), summary.events)
+    if not panes.panes:  # a model without a layout has no places
+        return Look(np.zeros(0), np.zeros(0), summary.events)
+    seen, expected = counted_in(panes, np.stack([towers, page.places.shared(summary.shape, towers)]))
+    return Look(seen, np.maximum(expected, FEWEST), summary.events)
 
 
 @lru_cache(maxsize=16)

@@ -74,8 +74,8 @@ class Grid:
         return self.phi.lsb * (self.phi.low + (self.phi.high - self.phi.low) * column / self.columns)
 
     def of(self, towers: NDArray[Any]) -> NDArray[Any]:
-        """Return this grid's part (rows, columns) of a summary's `towers`, or of anything like it (cells,)."""
-        return towers[self.first : self.first + self.size].reshape(self.rows, self.columns)
+        """Return this grid's part (…, rows, columns) of a summary's `towers`, or of anything like it (…, cells)."""
+        return towers[..., self.first : self.first + self.size].reshape(*towers.shape[:-1], self.rows, self.columns)
 
 
 def grids_of(groups: tuple[ObjectGroup, ...]) -> tuple[Grid, ...]:

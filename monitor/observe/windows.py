@@ -48,11 +48,11 @@ class Layer:
         return self.grids[0].columns
 
     def of(self, towers: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the layer's counts (rows, columns) from a summary's `towers`, or from anything like it."""
-        total = np.zeros((self.rows, self.columns))
+        """Return the layer's counts (…, rows, columns) from a summary's `towers` or anything like it (…, cells)."""
+        total = np.zeros((*towers.shape[:-1], self.rows, self.columns))
         for grid in self.grids:
             start = self.above - grid.above
-            total += grid.of(towers)[start : start + self.rows]
+            total += grid.of(towers)[..., start : start + self.rows, :]
         return total
 
 
@@ -91,10 +91,12 @@ class Windows:
         return sum(len(pane) for pane in self.panes)
 
     def sums(self, fields: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return the sum over every window (w,), given one array (rows, columns) per layer."""
+        """Return the sum over every window (…, w), given one array (…, rows, columns) per layer."""
+        if not fields:
+            return np.zeros(0)
         whole = [_integral(field) for field in fields]
         parts = [_windowed(whole[pane.layer], pane) for pane in self.panes]
-        return np.concatenate([part.ravel() for part in parts]) if parts else np.zeros(0)
+        return np.concatenate([part.reshape(*part.shape[:-2], -1) for part in parts], axis=-1)
 
     def where(self, holds: Callable[[str | None, Interval | None, Interval | None], bool]) -> NDArray[np.bool_]:
         """Return for which windows (w,) `holds` says yes, given object, eta and phi."""
@@ -161,15 +163,16 @@ def _together(grids: tuple[Grid, ...]) -> Iterator[Layer]:
 
 def _integral(field: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return sums over everything above and to the left, of a field that goes on around phi as far as windows reach."""
-    around = np.concatenate([field, field[:, :_WIDEST]], axis=1)
-    whole = np.zeros((len(field) + 1, around.shape[1] + 1))
-    np.cumsum(around, axis=1, out=whole[1:, 1:])
-    np.cumsum(whole, axis=0, out=whole)
+    around = np.concatenate([field, field[..., :_WIDEST]], axis=-1)
+    *leading, rows, columns = around.shape
+    whole = np.zeros((*leading, rows + 1, columns + 1))
+    np.cumsum(around, axis=-1, out=whole[..., 1:, 1:])
+    np.cumsum(whole, axis=-2, out=whole)
     return whole
 
 
 def _windowed(whole: NDArray[np.float64], pane: Pane) -> NDArray[np.float64]:
     last = int(pane.columns[-1]) + 1
     step = int(pane.columns[1]) if len(pane.columns) > 1 else 1
-    across = whole[:, pane.wide : pane.wide + last : step] - whole[:, :last:step]
-    return np.asarray(across[pane.rows + pane.tall] - across[pane.rows])
+    across = whole[..., pane.wide : pane.wide + last : step] - whole[..., :last:step]
+    return np.asarray(across[..., pane.rows + pane.tall, :] - across[..., pane.rows, :])

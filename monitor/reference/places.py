@@ -82,7 +82,7 @@ def learn_places(rows: Sequence[Summary]) -> Places:
 
 
 def counted_in(panes: Windows, cells: NDArray[Any]) -> Floats:
-    """Return the sum of `cells`, one number for each of the summary's `towers`, over every window (w,)."""
+    """Return the sum of `cells` (…, cells), like the summary's `towers`, over every window (…, w)."""
     return panes.sums([layer.of(cells) for layer in panes.layers])
 
 
