@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
@@ -44,7 +45,7 @@ from monitor.serve.server import Server
 from monitor.serve.shield import LOOPBACK
 from monitor.serve.view import Refused
 from monitor.serve.webhook import Mode
-from monitor.store.database import Database
+from monitor.store.database import Damaged, Database
 from monitor.stream.columns import Limits
 from monitor.stream.kafka import Connection, KafkaSink, KafkaSource, ensure_topics, topology
 from monitor.stream.tape import TapeSink, TapeSource
@@ -113,8 +114,12 @@ def compose(settings: Settings, *, role: Role = Role.SOLO, clock: Callable[[], f
     database = Database(
         settings.state.path, routes=_routes(settings), keep_lumisections=settings.state.keep_lumisections
     )
-    try:
+    with ExitStack() as opened:  # what is open is closed again where a later part cannot be had
+        opened.callback(shelf.close)
+        opened.callback(database.close)
         ends = _ends(settings, role)
+        opened.callback(ends.source.close)
+        opened.callback(ends.sink.close)
         back = _back(settings, role, ends, shelf=shelf, book=book, known=known, stored=database.state("aggregator"))
         courier = Courier(database=database, clock=clock)
         board = Board(
@@ -140,10 +145,7 @@ def compose(settings: Settings, *, role: Role = Role.SOLO, clock: Callable[[], f
             host=settings.http.host,
             port=settings.http.port,
         )
-    except BaseException:
-        database.close()
-        shelf.close()
-        raise
+        opened.pop_all()
     loop = Loop(
         source=ends.source,
         front=_front(settings, role, shelf),
@@ -277,8 +279,18 @@ def _back(
         return Forwarding()
     aggregator = aggregator_of(settings, partitions=ends.partitions, shelf=shelf, book=book)
     if stored is not None:
-        aggregator.restore(stored)
+        _restore(aggregator, stored, settings.state.path)
     return Judging(aggregator, known)
+
+
+def _restore(aggregator: Aggregator, stored: bytes, path: Path) -> None:
+    try:
+        aggregator.restore(stored)
+    except (Unreadable, KeyError) as error:
+        raise Damaged(
+            f"{path} holds a state that this version cannot go on from: {error}. Move the file away to begin anew; "
+            "what is still in the log is read again"
+        ) from error
 
 
 def _identity(settings: Settings, role: Role, *, started: float) -> Identity:
