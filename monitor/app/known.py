@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,33 +37,47 @@ class KnownFile:
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return False
-        self._stamp = stamp
         try:
             conditions = read(self._path)
         except BadKnown as error:
-            self.problems = (f"{error}; what was known before goes on",)
-            log.error("%s", self.problems[0])  # noqa: TRY400 -- the message says it all
-            return False
+            if not isinstance(error.__cause__, OSError):  # what could not be read now may be readable next time
+                self._stamp = stamp
+            return self._refused(f"{error}; what was known before goes on")
+        self._stamp = stamp
         changed, self.conditions, self.problems = conditions != self.conditions, conditions, ()
         return changed
+
+    def _refused(self, problem: str) -> bool:
+        if (problem,) != self.problems:
+            log.error("%s", problem)
+        self.problems = (problem,)
+        return False
 
 
 def read(path: Path) -> KnownConditions:
     """Read a file of known conditions; raises `BadKnown`."""
     try:
         content = path.read_text(encoding="utf-8")
-        entries = _lines(content) if path.suffix == LINES else _tables(content)
-        return KnownConditions(tuple(_known(number, entry) for number, entry in entries))
-    except (OSError, ValueError, TypeError) as error:
+        entries = _lines(content) if path.suffix.lower() == LINES else _tables(content)
+        found = {}
+        for number, entry in entries:
+            known = _known(number, entry)
+            found[known.kind, known.first, known.stream, known.object] = known  # a later one says how it ended
+        return KnownConditions(tuple(found.values()))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise BadKnown(f"{path}: {error}") from error
 
 
 def _lines(content: str) -> Iterator[tuple[int, Any]]:
     """Yield the entries; a last line without an end is still being written."""
     whole, _, _ = content.rpartition("\n")
-    for number, line in enumerate(whole.splitlines(), 1):
-        if line.strip():
+    for number, line in enumerate(whole.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
             yield number, json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"line {number} is not JSON: {error}") from error
 
 
 def _tables(content: str) -> Iterator[tuple[int, Any]]:
@@ -112,9 +127,11 @@ def _interval(where: str, entry: Mapping[str, Any], key: str) -> tuple[float, fl
     if key not in entry:
         return None
     value = entry[key]
-    numbers = isinstance(value, list) and [isinstance(part, int | float) for part in value] == [True, True]
-    if not numbers or not value[0] < value[1]:
+    numbers = isinstance(value, list) and [type(part) in (int, float) for part in value] == [True, True]
+    if not numbers or not all(math.isfinite(part) for part in value) or not value[0] < value[1]:
         raise ValueError(f"{where} has {key} = {value!r}: write [from, to], from below to")
+    if key == "phi" and value[1] - value[0] > math.tau:
+        raise ValueError(f"{where} has phi = {value!r}: that is more than once around; write radians")
     return float(value[0]), float(value[1])
 
 

@@ -25,6 +25,7 @@ from monitor.app.console import (
     warn_each,
     why,
 )
+from monitor.app.known import read as read_known
 from monitor.app.recording import Content, Refusals, from_files, streams_of, walk
 from monitor.app.settings import WrongSettings
 from monitor.app.shelf import CardShelf
@@ -33,6 +34,7 @@ from monitor.reference.book import Book
 from monitor.reference.learn import Unlearnable, learn
 from monitor.reference.page import Page
 from monitor.stream.columns import Limits
+from monitor.trigger.known import KnownConditions
 from monitor.trigger.site import DEFAULT_PROFILE, PROFILES, Site
 from monitor.watch.worker import Worker
 
@@ -57,6 +59,7 @@ def add(commands: Commands) -> None:
     making.add_argument("files", type=Path, nargs="+", help="Parquet or Arrow files in time order")
     making.add_argument("--models", type=Path, required=True, help="the folder of cards")
     making.add_argument("--site", choices=sorted(PROFILES), default=DEFAULT_PROFILE, help="whose clock")
+    making.add_argument("--known", type=Path, help="a file of known conditions: nothing is learnt while they last")
     making.add_argument("--out", type=Path, required=True)
     showing = command(parts, "show", show, text="the pages of a Book", example="trigwatch reference show normal.book")
     showing.add_argument("book", type=Path)
@@ -89,7 +92,9 @@ def build(given: argparse.Namespace) -> int:
         with CardShelf.open(emulator.Registry(given.models)) as shelf:
             warn_each(shelf.problems)
             streams = streams_of(given.files, limits=limits)
-            book = learned(from_files(given.files, limits=limits), shelf=shelf, site=site, streams=streams)
+            known = None if given.known is None else read_known(given.known)
+            contents = from_files(given.files, limits=limits)
+            book = learned(contents, shelf=shelf, site=site, streams=streams, known=known)
     except Unlearnable as error:
         warn(str(error))
         return NO
@@ -141,11 +146,26 @@ def promote(given: argparse.Namespace) -> int:
     return GOOD
 
 
-def learned(contents: Iterable[Content], *, shelf: CardShelf, site: Site, streams: Mapping[str, str]) -> Book:
-    """Re-emulate and sum up `contents`, in time order, and learn from every lumisection. Raises `Unlearnable`."""
-    worker, refused = Worker(streams=streams, shelf=shelf), Refusals()
+def learned(
+    contents: Iterable[Content],
+    *,
+    shelf: CardShelf,
+    site: Site,
+    streams: Mapping[str, str],
+    known: KnownConditions | None = None,
+) -> Book:
+    """Re-emulate and sum up `contents`, in time order, and learn from every lumisection in which nothing is known.
+
+    Raises `Unlearnable`.
+    """
+    worker, refused, known = Worker(streams=streams, shelf=shelf), Refusals(), known or KnownConditions()
     walked = walk(contents, worker, site=site, refused=refused)
-    book = learn(summary for closed, _ in walked for summary in closed.summaries)
+    book = learn(
+        summary
+        for closed, _ in walked
+        for summary in closed.summaries
+        if not known.of(summary.key.stream, summary.key.lumisection)
+    )
     warn_each(refused.words())
     return book
 

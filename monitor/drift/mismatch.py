@@ -23,6 +23,7 @@ from monitor.trigger.lumisection import Lumisection
 Floats = NDArray[np.float64]
 
 ALTERNATIVES = 12
+MOST, HIGH_FLOOR = 0.99, 0.15
 SMALLEST_FLOOR, USUAL_FLOOR = 1e-9, 1e-6
 _EMPTY = -60.0
 _PROOF = 7.0
@@ -56,7 +57,8 @@ def advance(
     if not compared or (state.since is None and not mismatched):
         return state
     p0 = max(floor, SMALLEST_FLOOR)
-    p1 = np.geomspace(min(max(3 * p0, 1e-6), 0.5), 0.99, ALTERNATIVES)
+    least = max(3 * p0, 1e-6) if p0 < HIGH_FLOOR else (p0 + 1) / 2
+    p1 = np.geomspace(least, max(MOST, least), ALTERNATIVES)
     log_l = mismatched * np.log(p1 / p0) + (compared - mismatched) * (np.log1p(-p1) - np.log1p(-p0))
     started = np.logaddexp(state.log_m, 0.0) if mismatched else state.log_m
     # Capped, so that a burst does not take hours to fade; a capped e-detector is smaller, and so still one.

@@ -57,6 +57,9 @@ def test_a_line_that_is_still_being_written_waits(tmp_path: Path):
         ('kind = "scan"\nfirst = [1, 5]\nlast = [1, 4]', "ends at 1:4, before it begins at 1:5"),
         ('kind = "scan"\nfirst = [1, 5]\neta = [2, 1]', "has eta = [2, 1]: write [from, to]"),
         ('kind = "scan"\nfirst = [1, 5]\nphi = "all"', "has phi = 'all'"),
+        ('kind = "scan"\nfirst = [1, 5]\nphi = [270, 310]', "more than once around; write radians"),
+        ('kind = "scan"\nfirst = [1, 5]\nphi = [-inf, inf]', "has phi = [-inf, inf]"),
+        ('kind = "scan"\nfirst = [1, 5]\neta = [false, true]', "has eta = [False, True]"),
         ('kind = "scan"\nfirst = [1, 5]\nobject = 3', "has object = 3: write a name"),
         ('kind = "scan"\nfirst = [1, 5]\nquantities = "rate"', "has the quantities 'rate': write a list"),
         ('kind = "scan"\nfirst = [1, 5]\nwhere = "jet"', "has 'where': known are eta, first, kind"),
@@ -81,6 +84,45 @@ def test_another_document_is_refused(content: str, tmp_path: Path):
     (tmp_path / "known.jsonl").write_text("3\n")
     with pytest.raises(BadKnown, match="condition 1 is 3"):
         read(tmp_path / "known.jsonl")
+
+
+def test_a_later_line_says_how_a_condition_ended(tmp_path: Path):
+    path = tmp_path / "known.jsonl"
+    path.write_text('{"kind": "scan", "first": [7, 1]}\n' + LINE + '{"kind": "scan", "first": [7, 30]}\n')
+    assert [each.last for each in read(path).all] == [Lumisection(7, 9), None]
+
+
+@pytest.mark.parametrize("line", ["{", "[" * 100_000])
+def test_the_line_that_is_no_json_is_named(line: str, tmp_path: Path):
+    path = tmp_path / "known.jsonl"
+    path.write_text(LINE + line + "\n")
+    with pytest.raises(BadKnown, match=r"line 2 is not JSON|recursion"):
+        read(path)
+
+
+def test_a_file_that_could_not_be_read_is_tried_again(tmp_path: Path):
+    path = tmp_path / "known.jsonl"
+    path.write_text(LINE)
+    known = KnownFile(path)
+    stat = path.stat()
+    path.unlink()
+    path.mkdir()  # reading it fails, for everyone
+    assert not known.renewed()
+    path.rmdir()
+    path.write_text(LINE + LINE.replace("7", "8"))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    assert known.renewed()
+
+
+def test_nothing_is_learnt_while_something_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run, known = tmp_path / "run.parquet", tmp_path / "known.toml"
+    assert main(["simulate", "quiet", "--lumisections", "15", "--out", str(run)]) == 0
+    known.write_text('[[condition]]\nkind = "scan"\nfirst = [401000, 3]\nlast = [401000, 5]\n')
+    learn = ["reference", "build", str(run), "--models", str(MODELS), "--out", str(tmp_path / "a.book")]
+    assert main([*learn, "--known", str(known)]) == 0
+    assert " 12 " in capsys.readouterr().out.splitlines()[-1]
+    known.write_text('[[condition]]\nkind = "scan"\nfirst = [401000, 3]\n')
+    assert main([*learn, "--known", str(known)]) == 1
 
 
 def test_a_change_is_followed_and_a_mistake_is_not(tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 from monitor.drift import edetector, mismatch
 from monitor.drift.budget import Budget
 from monitor.drift.combine import combined, discovered, weights
-from monitor.drift.mismatch import Mismatch
+from monitor.drift.mismatch import Mismatch, advance
 from monitor.drift.second_opinion import FEWEST, MISMATCHES, WINDOW, Opinion, detectors
 from monitor.drift.trail import Trail, follow, forget, returned
 from monitor.trigger.lumisection import Lumisection
@@ -226,3 +226,15 @@ def test_adwin_notices_mismatches_that_begin_and_sleeps_on_a_floor():
     begun = adwin(np.append(floor[:30], rng.binomial(1000, 0.0785, 10)))
     assert begun
     assert 30 <= begun[0] <= 33
+
+
+@pytest.mark.parametrize("floor", [1e-6, 0.1, 0.2, 0.6, 0.9, 0.995])
+def test_agreement_is_never_evidence_of_mismatches(floor: float):
+    """Whatever the floor, a lumisection with fewer mismatches than it allows does not raise the ratio."""
+    state = Mismatch.fresh()
+    for ls in range(1, 60):
+        mismatched = 1 if ls == 1 else int(500 * floor * 0.5)
+        state = advance(
+            state, compared=1000, mismatched=mismatched, floor=floor, alpha=1e-5, lumisection=Lumisection(1, ls)
+        )
+    assert state.ratio(1e-5) < 0.5
