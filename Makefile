@@ -70,7 +70,7 @@ bench-emulator: $(VENV)/bench ## Events per second of every engine, beside hls4m
 PEERS := river frouros nannyml evidently
 .venv-peers/%/made: deploy/lock/peer-%.txt
 	$(PYTHON) -m venv .venv-peers/$*
-	.venv-peers/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	.venv-peers/$*/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@
 
 .PHONY: bench-drift
@@ -93,7 +93,7 @@ lock: $(VENV)/made ## Resolve the pinned dependencies anew
 	PEER="$${LOCK/pyproject.toml/-}"
 	printf 'river>=0.22\n' | $$PEER -o deploy/lock/peer-river.txt
 	printf 'frouros>=0.9\nnumpy<2.2\n' | $$PEER -o deploy/lock/peer-frouros.txt
-	printf 'nannyml>=0.13\nstatsmodels\n' | $$PEER -o deploy/lock/peer-nannyml.txt
+	printf 'nannyml>=0.13\nstatsmodels\nkaleido!=0.2.1.post1\n' | $$PEER -o deploy/lock/peer-nannyml.txt
 	printf 'evidently>=0.7\npandas<3\n' | $$PEER -o deploy/lock/peer-evidently.txt
 
 .PHONY: clean

@@ -16,6 +16,7 @@ import emulator
 from emulator.pack import Unreadable
 from monitor.app.back import SUMMARY, Back, Forwarding, Judging
 from monitor.app.board import Board, Identity
+from monitor.app.counting import counting
 from monitor.app.courier import Courier, Outlet
 from monitor.app.front import DEAD_LETTER, Front, SummariesFront, TriggerFront
 from monitor.app.house import OpenHouse
@@ -253,7 +254,10 @@ def aggregator_of(
 def worker_of(settings: Settings, shelf: CardShelf) -> Worker:
     """Return the reading half."""
     return Worker(
-        streams={stream.name: stream.topic for stream in settings.streams}, shelf=shelf, calendar=calendar_of(settings)
+        streams={stream.name: stream.topic for stream in settings.streams},
+        shelf=shelf,
+        calendar=calendar_of(settings),
+        library=counting(),
     )
 
 

@@ -25,6 +25,7 @@ from monitor.app.console import (
     warn_each,
     why,
 )
+from monitor.app.counting import counting
 from monitor.app.known import read as read_known
 from monitor.app.recording import Content, Refusals, from_files, streams_of, walk
 from monitor.app.settings import WrongSettings
@@ -158,7 +159,11 @@ def learned(
 
     Raises `Unlearnable`.
     """
-    worker, refused, known = Worker(streams=streams, shelf=shelf), Refusals(), known or KnownConditions()
+    worker, refused, known = (
+        Worker(streams=streams, shelf=shelf, library=counting()),
+        Refusals(),
+        known or KnownConditions(),
+    )
     walked = walk(contents, worker, site=site, refused=refused)
     book = learn(
         summary

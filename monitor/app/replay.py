@@ -10,6 +10,7 @@ import emulator
 from emulator.detector import MODELS
 from monitor.app.compose import aggregator_of, known_of, read_book
 from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, say_json, warn_each, why
+from monitor.app.counting import counting
 from monitor.app.recording import PARTITION, Content, Refusals, from_files, streams_of, walk
 from monitor.app.settings import Settings, WrongSettings
 from monitor.app.settings import build as build_settings
@@ -84,7 +85,7 @@ def judge(
     known = known_of(settings)
     if known is not None:
         aggregator.know(known.conditions)
-    worker = Worker(streams=streams, shelf=shelf)
+    worker = Worker(streams=streams, shelf=shelf, library=counting())
     for closed, now in walk(contents, worker, site=settings.site.site(), refused=refused):
         yield from aggregator.step((closed,), now=now).judged
 

@@ -99,17 +99,30 @@ def _episode(
     falls = row.level is Level.WATCH and before is not None and before.level is Level.ACT
     known = _blamed(known, who, patience=rules.clear_after)
     if seen:
-        over, where = row.level is Level.ACT, place(row, case, rules)
+        over, where, what = row.level is Level.ACT and _is_off_now(case), place(row, case, rules), _what(row, case)
+        if _has_dissolved(known.what, what):
+            known = replace(known, over=0)
         known = replace(
-            known,
-            over=known.over + over,
-            local=known.local + (over and is_local(where)),
-            what=_what(row, case),
-            where=where,
+            known, over=known.over + over, local=known.local + (over and is_local(where)), what=what, where=where
         )
     if seen or falls:
         known = replace(known, action=action(row, case, who=known.blame, where=known.where, site=site))
     return replace(known, capsule=known.capsule or (case.capsule if row.question is Question.AGREEMENT else None))
+
+
+def _has_dissolved(before: tuple[str, ...], now: tuple[str, ...]) -> bool:
+    """Say whether most of what had moved has come back: what is left, or new, has yet to show that it lasts."""
+    return 2 * len(set(before) & set(now)) < len(before)
+
+
+def _is_off_now(case: Case) -> bool:
+    """Say whether at least half of what moved is beyond its tolerance in this very lumisection.
+
+    Detectors at their cap take some lumisections to believe that a burst is over; that is no persistence.
+    """
+    shifts = case.evidence.shifts
+    off = sum(shift.direction * (shift.observed - shift.expected) > shift.tolerance for shift in shifts)
+    return 2 * off >= len(shifts)
 
 
 def _blamed(episode: Episode, who: Blame, *, patience: int) -> Episode:

@@ -29,9 +29,10 @@ class Episode:
     settled
         True once the blame has changed: it does not change back, or people would be called to and fro.
     over
-        Lumisections at ACT with the evidence over the line.
+        Lumisections at ACT with the evidence over the line, in which most of what moved was off itself; counted anew
+        where most of what had moved has come back.
     local
-        Those of them in which the evidence had a place in eta or phi.
+        Those of the whole episode in which the evidence had a place in eta or phi.
     paged, requested
         Whether somebody was paged, and whether retraining was proposed.
     what, where, action

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from monitor.observe.binning import (
     magnitude_bin,
 )
 from monitor.observe.grid import Grid
+from monitor.observe.kernel import Kernel, Plan
 from monitor.observe.shape import Shape
 
 BLOCK = 2048
@@ -34,10 +36,11 @@ class InputCounter:
     """Counts the inputs of one shape.
 
     In here rows are inputs and columns events, so that inner loops are long however few inputs there are. Every raw
-    value is looked up once: its bin and its share of an eta-phi cell lie in one table entry.
+    value is looked up once: its bin and its share of an eta-phi cell lie in one table entry. Where there is a compiled
+    library, it goes over the rows instead, with the same tables, and counts the same.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, library: ctypes.CDLL | None = None) -> None:
         grids = {grid.name: grid for grid in shape.grids}
         objects = [(group, group.column(i, 0)) for group in shape.groups for i in range(group.count)]
         axes = [(axis, grids.get(group.name)) for group, _ in objects for axis in group.axes]
@@ -55,9 +58,14 @@ class InputCounter:
             if group.name in grids
         ]
         self._plain = list(shape.plain())
+        self._kernel = None if library is None else Kernel(library, self._plan(shape.inputs), self._numbers(shape))
 
     def count(self, counts: Counts, inputs: NDArray[Any], score: NDArray[np.int64]) -> None:
         """Add raw `inputs`, int16 or int32 (n, inputs), to `counts`; `score` (n,) is the bin of each event's score."""
+        if self._kernel is not None and self._kernel.serves(inputs):
+            features = self._kernel.count(inputs, counts["inputs"], counts["towers"])
+            _multiply(counts, np.column_stack([features, score]).T)
+            return
         for start in range(0, len(inputs), BLOCK):
             rows = slice(start, start + BLOCK)
             self._count(counts, np.ascontiguousarray(inputs[rows].T), score[rows])
@@ -77,9 +85,35 @@ class InputCounter:
             features = [*bins[self._plain]]
         places = np.add(bins, self._histogram_of, out=places)
         counts["inputs"] += np.bincount(places.ravel(), minlength=counts["inputs"].size).reshape(-1, BINS + 1)
-        matrix = np.array([*features, score], dtype=np.float64)
-        counts["sums"] += matrix.sum(axis=1).astype(np.int64)  # exact: integers far below 2^53
-        counts["products"] += (matrix @ matrix.T).astype(np.int64)
+        _multiply(counts, np.array([*features, score], dtype=np.float64))
+
+    def _plan(self, inputs: int) -> Plan:
+        """Return the same tables and places, as the compiled code reads them."""
+        first_of = self._first[self._object_of] if self._groups else np.full(inputs, -1)
+        maps = [
+            (eta, phi, first, mapped.grid.first)
+            for mapped in self._mapped
+            for eta, phi, first in zip(
+                np.arange(inputs)[mapped.eta], np.arange(inputs)[mapped.phi], self._first[mapped.members], strict=True
+            )
+        ]
+        places = np.array(maps, np.int64).reshape(-1, 4)
+        return Plan(
+            table=self._table,
+            table_of=np.ascontiguousarray(self._table_of.ravel().astype(np.int64)),
+            first_of=first_of.astype(np.int32),
+            firsts=self._first.astype(np.int32),
+            groups=np.array([(group.start, group.stop) for group in self._groups], np.int64).reshape(-1, 2),
+            maps=np.ascontiguousarray(places[:, :3]),
+            map_cells=np.ascontiguousarray(places[:, 3]),
+            plain=np.array(self._plain, np.int32),
+        )
+
+    def _numbers(self, shape: Shape) -> tuple[int, ...]:
+        mapped = sum(each.members.stop - each.members.start for each in self._mapped)
+        features = len(shape.features()) - 1  # the score's bin comes from elsewhere
+        counted = (len(self._groups), mapped, len(self._plain), features)
+        return (shape.inputs, BINS, _BIN_BITS, STEPS, SCORE_HALF, *counted)
 
     def _summed(self, first: NDArray[Any], present: NDArray[np.bool_], bins: NDArray[np.uint8]) -> list[NDArray[Any]]:
         """Return, group by group, the number of objects, the bin of the leading one, and that of the scalar sum."""
@@ -104,6 +138,12 @@ class InputCounter:
             cell[absent[mapped.members]] = mapped.grid.size  # one more, for what is not there
             counted = np.bincount(cell.ravel(), minlength=mapped.grid.size + 1)
             into[mapped.grid.first : mapped.grid.first + mapped.grid.size] += counted[:-1]
+
+
+def _multiply(counts: Counts, features: NDArray[np.float64]) -> None:
+    """Add sums and products of features (f, n): whole numbers far below 2^53, so that both are exact."""
+    counts["sums"] += features.sum(axis=1).astype(np.int64)
+    counts["products"] += (features @ features.T).astype(np.int64)
 
 
 class _Mapped:

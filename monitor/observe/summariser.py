@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,11 +19,22 @@ PILEUP_LIMIT = 1 << 20
 
 
 class Summariser:
-    """Counts batches of one model. Holds tables only: one instance may serve any number of partitions."""
+    """Counts batches of one model. Holds tables only: one instance may serve any number of partitions.
 
-    def __init__(self, layout: Layout | None, inputs: int, outputs: int, threshold: int | None = None) -> None:
+    `library` is the compiled counting of inputs, see `kernel.py`; without it numpy counts the same.
+    """
+
+    def __init__(
+        self,
+        layout: Layout | None,
+        inputs: int,
+        outputs: int,
+        threshold: int | None = None,
+        *,
+        library: ctypes.CDLL | None = None,
+    ) -> None:
         self.shape = Shape(layout, inputs, outputs, threshold)
-        self._inputs = InputCounter(self.shape)
+        self._inputs = InputCounter(self.shape, library)
         self._sizes = self.shape.arrays()
 
     def summarise(

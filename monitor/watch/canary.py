@@ -33,20 +33,30 @@ MISMATCHED = 200
 SHIFTED = 8
 
 
-def dead_place(summary: Summary) -> Summary | None:
-    """Return the summary without the objects of 4 x 4 cells in the middle of the fullest grid; None without a grid."""
-    grid = _fullest(summary)
+def dead_place(summary: Summary, page: Page) -> Summary | None:
+    """Return the summary without the objects of 4 x 4 cells of the page's fullest grid; None without a grid.
+
+    Of the places that hold objects at all the middle one is taken: what is empty already cannot die.
+    """
+    grid = _fullest(page)
     if grid is None:
         return None
+    rows, columns = grid.rows // SIDE, grid.columns // SIDE
+    if not rows or not columns:
+        return None
+    whole = grid.of(page.places.towers)[: rows * SIDE, : columns * SIDE]
+    held = whole.reshape(rows, SIDE, columns, SIDE).sum(axis=(1, 3)).ravel()
+    order = np.argsort(held, kind="stable")
+    order = order[held[order] > 0]
+    row, column = divmod(int(order[len(order) // 2]), columns)
     towers = summary.counts["towers"].copy()
-    row, column = max(0, grid.rows // 2 - SIDE // 2), grid.columns // 3
-    grid.of(towers)[row : row + SIDE, column : column + SIDE] = 0
+    grid.of(towers)[row * SIDE : (row + 1) * SIDE, column * SIDE : (column + 1) * SIDE] = 0
     return _with(summary, towers=towers)
 
 
-def hot_tower(summary: Summary) -> Summary | None:
+def hot_tower(summary: Summary, page: Page) -> Summary | None:
     """Return the summary with one more object in one cell, in one of a hundred events; None without a grid."""
-    grid = _fullest(summary)
+    grid = _fullest(page)
     if grid is None:
         return None
     towers = summary.counts["towers"].copy()
@@ -54,8 +64,9 @@ def hot_tower(summary: Summary) -> Summary | None:
     return _with(summary, towers=towers)
 
 
-def low_scale(summary: Summary) -> Summary | None:
+def low_scale(summary: Summary, page: Page) -> Summary | None:
     """Return the summary with every eighth entry of a scale one bin lower: about 2 %; None without objects."""
+    del page
     group = max(summary.shape.groups, key=lambda each: each.count, default=None)
     if group is None:
         return None
@@ -68,8 +79,9 @@ def low_scale(summary: Summary) -> Summary | None:
     return _with(summary, inputs=inputs)
 
 
-def mismatches(summary: Summary) -> Summary | None:
+def mismatches(summary: Summary, page: Page) -> Summary | None:
     """Return the summary with one in two hundred compared events differing; None where none was compared."""
+    del page
     if not summary.compared:
         return None
     tally = summary.counts["tally"].copy()
@@ -77,7 +89,7 @@ def mismatches(summary: Summary) -> Summary | None:
     return _with(summary, tally=tally)
 
 
-FAULTS: Mapping[str, Callable[[Summary], Summary | None]] = {
+FAULTS: Mapping[str, Callable[[Summary, Page], Summary | None]] = {
     "dead-place": dead_place,
     "hot-tower": hot_tower,
     "low-scale": low_scale,
@@ -113,7 +125,9 @@ class Canary:
     resting
         Lumisections until the next may start.
     shadow
-        Detectors of the one under way, or None.
+        Detectors of the one under way, or None. They are those of one epoch, and wait while others are judged.
+    waited
+        Lumisections of other epochs since the shadow's own was judged last.
     delays
         Lumisections until each fault was found the last time; infinity where it was missed.
     """
@@ -122,6 +136,7 @@ class Canary:
     length: int = 0
     resting: int = 0
     shadow: BatteryState | None = None
+    waited: int = 0
     delays: Mapping[str, float] = field(default_factory=dict)
 
     def step(
@@ -135,31 +150,36 @@ class Canary:
         battery: Battery,
     ) -> Canary:
         """Return the canary after one lumisection that the live stream judged as `live`, from the state `before`."""
+        if self.shadow is not None and self.shadow.epoch != summary.key.epoch:
+            waits = self.waited + 1 < plan.within  # that epoch may never come back
+            return replace(self, waited=self.waited + 1) if waits else self._dropped()
         if not plan.faults or page is None or before is None or not _is_calm(live):
-            return replace(self, shadow=None, length=0)
+            return self._dropped()
         if self.shadow is None and self.resting > 0:
             return replace(self, resting=self.resting - 1)
         fault = plan.faults[self.number % len(plan.faults)]
-        planted = FAULTS[fault](summary)
+        planted = FAULTS[fault](summary, page)
         if planted is None:
-            return replace(self, number=self.number + 1, shadow=None, length=0)
+            return replace(self._dropped(), number=self.number + 1)
         whole = Completeness(summary.events, summary.events)
         start = before if self.shadow is None else self.shadow
         shadow, found = battery.step(start, summary=planted, page=page, completeness=whole, floor=live.agreement.floor)
         length = self.length + 1
-        if max(found.alarm, found.agreement.ratio) >= 1:
-            return self._ended(fault, float(length), plan)
-        if length >= plan.within:
-            return self._ended(fault, math.inf, plan)
-        return replace(self, shadow=shadow, length=length)
+        is_found = max(found.alarm, found.agreement.ratio) >= 1
+        if is_found or length >= plan.within:
+            return self._ended(fault, float(length) if is_found else math.inf, plan)
+        return replace(self, shadow=shadow, length=length, waited=0)
+
+    def _dropped(self) -> Canary:
+        return replace(self, shadow=None, length=0, waited=0)
 
     def _ended(self, fault: str, delay: float, plan: Plan) -> Canary:
-        return Canary(self.number + 1, 0, plan.rest, None, {**self.delays, fault: delay})
+        return Canary(self.number + 1, 0, plan.rest, None, delays={**self.delays, fault: delay})
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""
         delays = {fault: None if math.isinf(delay) else delay for fault, delay in self.delays.items()}
-        names = {"canary": [self.number, self.length, self.resting], "delays": delays}
+        names = {"canary": [self.number, self.length, self.resting, self.waited], "delays": delays}
         shadow = {} if self.shadow is None else {"shadow": np.frombuffer(self.shadow.to_bytes(), np.uint8)}
         return pack(names, shadow)
 
@@ -167,19 +187,20 @@ class Canary:
     def from_bytes(cls, content: bytes) -> Canary:
         """Read what `to_bytes` wrote; raises `Unreadable`."""
         names, arrays = unpack(content)
-        number, length, resting = names["canary"]
+        number, length, resting, waited = names["canary"]
         shadow = BatteryState.from_bytes(arrays["shadow"].tobytes()) if "shadow" in arrays else None
         delays = {fault: math.inf if delay is None else delay for fault, delay in names["delays"].items()}
-        return cls(number, length, resting, shadow, delays)
+        return cls(number, length, resting, shadow, waited, delays)
 
 
 def _is_calm(live: Evidence) -> bool:
     return live.reference is not None and not live.known and live.alarm < CALM and live.agreement.ratio < CALM
 
 
-def _fullest(summary: Summary) -> Grid | None:
-    deep = [grid for grid in summary.shape.grids if not grid.flat]
-    return max(deep, key=lambda grid: int(grid.of(summary.counts["towers"]).sum()), default=None)
+def _fullest(page: Page) -> Grid | None:
+    """Return the grid with the most objects in the reference, so that a canary stays in its place."""
+    deep = [grid for grid in page.shape.grids if not grid.flat and grid.of(page.places.towers).any()]
+    return max(deep, key=lambda grid: int(grid.of(page.places.towers).sum()), default=None)
 
 
 def _with(summary: Summary, **counts: NDArray[np.int64]) -> Summary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -54,8 +55,9 @@ class Scored:
 class Scoring:
     """Looks models up on the shelf and keeps the tables of those in use."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, library: ctypes.CDLL | None = None) -> None:
         self._shelf = shelf
+        self._library = library
         self._summarisers: dict[Shape, Summariser] = {}
 
     def score(self, batch: Batch) -> Scored | Rejected:
@@ -98,7 +100,7 @@ class Scoring:
         if shape not in self._summarisers:
             if len(self._summarisers) >= MOST_SUMMARISERS:
                 self._summarisers.clear()  # ever new widths must not fill the memory
-            self._summarisers[shape] = Summariser(layout, inputs, outputs, threshold)
+            self._summarisers[shape] = Summariser(layout, inputs, outputs, threshold, library=self._library)
         return self._summarisers[shape]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -62,11 +63,20 @@ class Worker:
     ----------
     streams
         Every configured stream and its topic.
+    library
+        The compiled counting of inputs; numpy counts without it.
     """
 
-    def __init__(self, *, streams: Mapping[str, str], shelf: Shelf, calendar: Calendar | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        streams: Mapping[str, str],
+        shelf: Shelf,
+        calendar: Calendar | None = None,
+        library: ctypes.CDLL | None = None,
+    ) -> None:
         self._streams = dict(streams)
-        self._scoring = Scoring(shelf)
+        self._scoring = Scoring(shelf, library)
         self._calendar = calendar or Calendar()
         self._readings: dict[PartitionKey, PartitionReading] = {}
 

@@ -1,4 +1,4 @@
-"""How many events a second are summarised, beside the bare histograms; what a summary costs after that.
+"""How many events a second are summarised, beside numpy's and the bare histograms; what a summary costs after that.
 
 Run: OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m tests.bench.bench_observe
 """
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.detector import L1_LAYOUT
+from monitor.app.counting import counting
 from monitor.observe.binning import BINS
 from monitor.observe.quantities import catalogue, measure
 from monitor.observe.summariser import Summariser
@@ -28,15 +29,18 @@ def histograms(bins: NDArray[np.uint8]) -> list[NDArray[np.intp]]:
 def main() -> None:
     print_machine(f"Summaries: {INPUTS} inputs of 16 bits, all quantities, scores compared")
     rng = np.random.default_rng(1)
-    summariser = Summariser(L1_LAYOUT, INPUTS, 1, 2000)
-    print_titles("events in a batch", "M/s", "us/batch", "bare M/s", "ratio")
+    summariser = Summariser(L1_LAYOUT, INPUTS, 1, 2000, library=counting())
+    plain = Summariser(L1_LAYOUT, INPUTS, 1, 2000)
+    print_titles("events in a batch", "M/s", "us/batch", "numpy M/s", "bare M/s", "ratio")
     for size in SIZES:
         inputs = (rng.integers(0, 140, (size, INPUTS)) * (rng.random((size, INPUTS)) < 0.6)).astype(np.int16)
         some = batch(inputs, rng.integers(0, 4000, (size, 1)))
         bins = (inputs % BINS).astype(np.uint8)
         ours = best(lambda some=some: summariser.summarise(key(), some, some.score), repeat=50).processor
+        numpys = best(lambda some=some: plain.summarise(key(), some, some.score), repeat=50).processor
         bare = best(lambda bins=bins: histograms(bins), repeat=50).processor
-        print_row(f"{size:,}", millions(size, ours), 1e6 * ours, millions(size, bare), ours / bare)
+        columns = (millions(size, ours), 1e6 * ours, millions(size, numpys), millions(size, bare), ours / bare)
+        print_row(f"{size:,}", *columns)
     print()
     summary = summariser.summarise(key(), some, some.score)
     content = summary.to_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,23 @@ def test_a_narrow_shift_is_proposed_where_the_accept_rate_feels_it() -> None:
     narrow = (shift(),)
     assert proposals(*[case(ls, alarm=1.2, shifts=narrow) for ls in range(1, 9)]) == []
     assert len(proposals(*[case(ls, alarm=1.2, shifts=narrow, accept=MOVED) for ls in range(1, 9)])) == 1
+
+
+def test_the_aftermath_of_a_burst_is_no_persistence() -> None:
+    """Detectors at their cap stay over the line for some lumisections after everything has come back."""
+    burst = [case(ls, alarm=1.2, shifts=BROAD) for ls in (1, 2)]
+    back = tuple(replace(each, observed=each.expected + 0.5 * each.tolerance) for each in BROAD)
+    aftermath = [case(ls, alarm=1.2, shifts=back) for ls in range(3, 12)]
+    assert proposals(*burst, *aftermath) == []
+    assert len(proposals(*burst, *aftermath, case(12, alarm=1.2, shifts=BROAD))) == 1
+
+
+def test_what_is_left_of_a_burst_has_yet_to_last() -> None:
+    other = tuple(shift(f"met[{i}] pt") for i in range(3))
+    burst = [case(ls, alarm=1.2, shifts=BROAD) for ls in (1, 2)]
+    left = [case(ls, alarm=1.2, shifts=(BROAD[0], *other)) for ls in (3, 4)]
+    assert proposals(*burst, *left) == []
+    assert len(proposals(*burst, *left, case(5, alarm=1.2, shifts=(BROAD[0], *other)))) == 1
 
 
 @pytest.mark.parametrize(

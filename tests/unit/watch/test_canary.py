@@ -99,7 +99,7 @@ def test_a_fault_changes_only_what_it_breaks():
     changed = {"dead-place": "towers", "hot-tower": "towers", "low-scale": "inputs", "mismatches": "tally"}
     row = ROWS[WARM]
     for name, fault in FAULTS.items():
-        planted = fault(row)
+        planted = fault(row, page())
         assert planted is not None
         differ = {key for key in row.counts if not np.array_equal(row.counts[key], planted.counts[key])}
         assert differ == {changed[name]}
@@ -111,6 +111,53 @@ def test_what_cannot_be_planted_is_passed_over():
     uncompared = run("quiet", seed=3, lumisections=140)[:30]
     canary, _ = sent(plan, rows=uncompared)
     assert set(canary.delays) == {"low-scale"}
+
+
+def test_epochs_that_take_turns_do_not_disturb_a_canary():
+    """Lumisections of another epoch, unjudged or judged, come between those of the canary's own."""
+    plan, state, canary, alone = Plan(faults=("low-scale",), within=20, rest=0), None, Canary(), Canary()
+    for row in ROWS[:12]:
+        before = state
+        state, live = step(state, row, page())
+        alone = alone.step(plan, before=before, summary=row, page=page(), live=live, battery=BATTERY)
+        canary = canary.step(plan, before=before, summary=row, page=page(), live=live, battery=BATTERY)
+        other = replace(row, key=replace(row.key, epoch=replace(row.key.epoch, menu="other")))
+        if canary.shadow is not None:
+            canary = canary.step(plan, before=None, summary=other, page=None, live=live, battery=BATTERY)
+            assert canary.waited == 1
+    assert canary.delays == alone.delays != {}
+
+
+def test_a_canary_of_an_epoch_that_never_comes_back_is_dropped():
+    plan, state, canary = Plan(faults=("low-scale",), within=6, rest=0), None, Canary()
+    row = ROWS[0]
+    for row in ROWS[:WARM]:
+        before = state
+        state, live = step(state, row, page())
+        canary = canary.step(plan, before=before, summary=row, page=page(), live=live, battery=BATTERY)
+        if canary.shadow is not None:
+            break
+    other = replace(row, key=replace(row.key, epoch=replace(row.key.epoch, menu="other")))
+    for waited in range(1, 6):
+        canary = canary.step(plan, before=None, summary=other, page=None, live=live, battery=BATTERY)
+        assert canary.shadow is not None
+        assert canary.waited == waited
+    canary = canary.step(plan, before=None, summary=other, page=None, live=live, battery=BATTERY)
+    assert (canary.shadow, canary.waited, canary.delays) == (None, 0, {})
+
+
+def test_a_place_that_is_empty_in_the_reference_is_not_killed():
+    row, full = ROWS[WARM], page()
+    towers = full.places.towers.copy()
+    for grid in full.shape.grids:
+        grid.of(towers)[: grid.rows // 2] = 0  # half of the detector is masked for good
+    masked = replace(full, places=replace(full.places, towers=towers))
+    for used in (full, masked):
+        planted = FAULTS["dead-place"](row, used)
+        assert planted is not None
+        gone = row.counts["towers"] - planted.counts["towers"]
+        assert gone.sum() > 0
+        assert (used.places.towers[gone > 0] > 0).all()
 
 
 def test_a_plan_that_cannot_be_followed_is_refused():

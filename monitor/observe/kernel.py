@@ -1,0 +1,101 @@
+"""Counting inputs as machine code: what `counting.cpp` does, called with numpy's arrays."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNIT = "counting.cpp"
+TYPES = ("int16", "int32")
+
+
+def source() -> bytes:
+    """Return the C++; whoever composes the house compiles it, for nothing in this room starts a compiler."""
+    return (resources.files(__package__) / UNIT).read_bytes()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What is counted of which input, in the order of the C++ structure.
+
+    Attributes
+    ----------
+    table : uint32
+        Bin, and above it share of a cell, of every kind of input and 16-bit word.
+    table_of : int64 (inputs,)
+        Where the table of an input's kind begins.
+    first_of : int32 (inputs,)
+        The input that is 0 where this one's object is absent; -1 without objects.
+    firsts : int32 (objects,)
+        First input of every object.
+    groups : int64 (groups, 2)
+        Objects of every group: from, to.
+    maps : int64 (mapped objects, 3)
+        Inputs that give eta, phi and presence.
+    map_cells : int64 (mapped objects,)
+        First cell of the object's grid.
+    plain : int32
+        Inputs that serve as features where there are no objects.
+    """
+
+    table: NDArray[np.uint32]
+    table_of: NDArray[np.int64]
+    first_of: NDArray[np.int32]
+    firsts: NDArray[np.int32]
+    groups: NDArray[np.int64]
+    maps: NDArray[np.int64]
+    map_cells: NDArray[np.int64]
+    plain: NDArray[np.int32]
+
+
+NUMBERS = ("inputs", "bins", "bin_bits", "steps", "sum_last", "n_groups", "n_maps", "n_plain", "features")
+_ARRAYS = tuple(field.name for field in fields(Plan))
+
+
+class _Plan(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in _ARRAYS] + [(name, ctypes.c_int64) for name in NUMBERS]
+
+
+class Kernel:
+    """One plan, ready to be counted by a compiled library."""
+
+    def __init__(self, library: ctypes.CDLL, plan: Plan, numbers: Sequence[int]) -> None:
+        """Take the library of `source()` and the plan; `numbers` are those of `NUMBERS` but the three lengths' own."""
+        self._keep = plan  # the structure holds addresses only
+        arrays = [getattr(plan, name) for name in _ARRAYS]
+        if not all(array.flags.c_contiguous for array in arrays):
+            raise ValueError("a plan's arrays must be contiguous: the compiled code reads them by address")
+        values = dict(zip(NUMBERS, numbers, strict=True))
+        self.inputs, self.features, self._bins = values["inputs"], values["features"], values["bins"]
+        self._plan = _Plan(*(array.ctypes.data for array in arrays), *numbers)
+        self._functions = {name: getattr(library, f"trigwatch_count_{name}") for name in TYPES}
+
+    def serves(self, inputs: NDArray[Any]) -> bool:
+        """Say whether it counts inputs of this type and width."""
+        return inputs.dtype.name in TYPES and inputs.dtype.isnative and inputs.shape[1:] == (self.inputs,)
+
+    def count(
+        self, inputs: NDArray[Any], histogram: NDArray[np.int64], towers: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Add raw `inputs` (n, inputs) to `histogram` (inputs, bins + 1) and `towers` (cells,).
+
+        Returns
+        -------
+        float64 (n, features)
+            The features of every event: whole numbers.
+        """
+        if histogram.shape != (self.inputs, self._bins + 1) or not histogram.flags.c_contiguous:
+            raise ValueError(f"a histogram {histogram.shape} is not contiguous ({self.inputs}, {self._bins + 1})")
+        rows = np.ascontiguousarray(inputs)
+        features = np.empty((len(rows), self.features))
+        found = np.empty(self.inputs, np.uint32)
+        arrays = (rows, histogram, towers, features, found)
+        first, *others = (ctypes.c_void_p(array.ctypes.data) for array in arrays)
+        self._functions[rows.dtype.name](ctypes.byref(self._plan), first, ctypes.c_int64(len(rows)), *others)
+        return features

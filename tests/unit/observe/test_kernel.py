@@ -1,0 +1,106 @@
+"""The compiled counting of inputs says what numpy says, number for number."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emulator.detector import L1_LAYOUT
+from emulator.engines.compiler import FLAGS, NotCompiled, installed
+from emulator.layout import Layout
+from monitor.app import counting as app
+from monitor.observe.inputs import InputCounter
+from monitor.observe.shape import Shape
+from tests.unit.observe.crossings import LAYOUT
+
+SHAPES = {
+    "toy": Shape(LAYOUT, LAYOUT.width, 1, None),
+    "trigger": Shape(L1_LAYOUT, L1_LAYOUT.width, 1, None),
+    "plain": Shape(None, 23, 1, None),
+}
+
+
+@pytest.fixture(scope="module")
+def library() -> ctypes.CDLL:
+    try:
+        installed(FLAGS)
+    except NotCompiled as error:
+        pytest.skip(str(error))
+    found = app.counting()
+    assert found is not None, "there is a compiler, but the counting was not compiled"
+    return found
+
+
+def drawn(kind: str, shape: Shape, rng: np.random.Generator) -> NDArray[Any]:
+    dtype = np.int32 if kind == "int32" else np.int16
+    limits = np.iinfo(dtype)
+    inputs = rng.integers(-300, 2100, (3000, shape.inputs))
+    inputs[:400] = rng.choice([limits.min, limits.min + 1, -1, 0, 1, limits.max - 1, limits.max], (400, shape.inputs))
+    inputs *= rng.random(inputs.shape) < 0.7
+    return inputs.astype(dtype)
+
+
+def counted(counter: InputCounter, shape: Shape, inputs: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
+    counts = {name: np.zeros(size, np.int64) for name, size in shape.arrays().items()}
+    counter.count(counts, inputs, np.arange(len(inputs)) % 200)
+    return counts
+
+
+@pytest.mark.parametrize("kind", ["int16", "int32", "strided"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_it_counts_what_numpy_counts(library: ctypes.CDLL, name: str, kind: str) -> None:
+    shape = SHAPES[name]
+    inputs = drawn(kind, shape, np.random.default_rng(3))
+    inputs = inputs[::3] if kind == "strided" else inputs
+    ours, numpys = (counted(counter, shape, inputs) for counter in (InputCounter(shape, library), InputCounter(shape)))
+    assert numpys["inputs"].sum() == inputs.size
+    assert {each for each in numpys if numpys[each].any()} >= {"inputs", "sums", "products"}
+    for each, values in numpys.items():
+        assert (ours[each] == values).all(), each
+
+
+def test_counts_add_to_what_is_there(library: ctypes.CDLL) -> None:
+    shape = SHAPES["toy"]
+    inputs = drawn("int16", shape, np.random.default_rng(4))
+    counter = InputCounter(shape, library)
+    counts = counted(counter, shape, inputs)
+    once = {name: values.copy() for name, values in counts.items()}
+    counter.count(counts, inputs, np.arange(len(inputs)) % 200)
+    assert all((counts[name] == 2 * once[name]).all() for name in once)
+
+
+def test_nothing_is_counted_of_no_events(library: ctypes.CDLL) -> None:
+    shape = SHAPES["toy"]
+    counts = counted(InputCounter(shape, library), shape, np.zeros((0, shape.inputs), np.int16))
+    assert not any(values.any() for values in counts.values())
+
+
+def test_inputs_of_another_type_are_left_to_numpy(library: ctypes.CDLL) -> None:
+    shape = SHAPES["plain"]
+    inputs = drawn("int16", shape, np.random.default_rng(5))
+    swapped = inputs.astype(inputs.dtype.newbyteorder())
+    ours = counted(InputCounter(shape, library), shape, swapped.astype(np.int64))
+    assert (ours["inputs"] == counted(InputCounter(shape), shape, inputs)["inputs"]).all()
+
+
+def test_without_a_compiler_numpy_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    installed.cache_clear()
+    app.counting.cache_clear()
+    try:
+        assert app.counting() is None
+    finally:
+        monkeypatch.undo()
+        installed.cache_clear()
+        app.counting.cache_clear()
+
+
+def test_a_model_without_objects_in_a_map_has_no_towers(library: ctypes.CDLL) -> None:
+    shape = Shape(Layout(LAYOUT.groups[:1]), LAYOUT.groups[0].stop, 1, None)
+    inputs = drawn("int16", shape, np.random.default_rng(6))
+    ours, numpys = (counted(counter, shape, inputs) for counter in (InputCounter(shape, library), InputCounter(shape)))
+    assert all((ours[name] == numpys[name]).all() for name in numpys)
