@@ -203,6 +203,7 @@ class Board:
             verdict=verdict,
             evidence=judged.evidence,
             acknowledged=_acknowledged(self._database.acknowledgement(verdict.id)),
+            labels=self._database.labels(name),
             judged_at=judged.at,
             silent_after=self._identity.silent_after,
             newest_event_timestamp=self._newest,
@@ -254,7 +255,7 @@ def _history(database: Database, stream: str) -> deque[LevelPoint]:
 
 
 def _acknowledged(row: Mapping[str, Any] | None) -> Acknowledgement | None:
-    return None if row is None else Acknowledgement(who=row["who"], note=row["note"], at=row["at"])
+    return None if row is None else Acknowledgement(**row)
 
 
 def _counters(stream: str, counters: Mapping[CounterKey, int]) -> Counters:

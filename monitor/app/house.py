@@ -91,10 +91,10 @@ class OpenHouse:
             for request, state in self._database.requests()
         ]
 
-    def acknowledge(self, id: str, *, who: str, note: str) -> None:  # noqa: A002 -- the protocol's word
+    def acknowledge(self, id: str, *, who: str, note: str, label: str) -> None:  # noqa: A002 -- the protocol's word
         """See House.acknowledge."""
         try:
-            self._database.acknowledge(id, who=who, note=note, now=self._clock())
+            self._database.acknowledge(id, who=who, note=note, now=self._clock(), label=label)
         except store.Absent as error:
             raise Absent(str(error)) from error
 

@@ -62,6 +62,12 @@ STREAM_LEVEL = _gauge(
 )
 STREAM_BLAME = _gauge("stream_blame", "stream", "blame", text="1 for the party that has to move, 0 for the others.")
 ACKNOWLEDGED = _gauge("acknowledged", "stream", text="1 while somebody has acknowledged the current verdict.")
+LABELLED = _gauge(
+    "labelled_verdicts",
+    "stream",
+    "label",
+    text="Verdicts that people called a true or a false alarm when acknowledging them.",
+)
 NEWEST_EVENT = _gauge(
     "newest_event_timestamp_seconds", "stream", text="Time of the newest record.", unit="seconds since the epoch"
 )
@@ -189,6 +195,7 @@ CATALOGUE = (
     NOT_COMPARABLE,
     REJECTED,
     ACKNOWLEDGED,
+    LABELLED,
     DELIVERED,
     DELIVERY_FAILURES,
     OUTBOX,

@@ -176,11 +176,11 @@ class Doors:
         return kept
 
     async def acknowledge(self, request: Request) -> Response:
-        """Note that somebody has seen a verdict."""
-        said = await statement.read(request)
+        """Note that somebody has seen a verdict, and whether it was a true alarm."""
+        said = await statement.read(request, labelled=True)
 
         def acknowledge(name: str) -> str:
-            self._house.acknowledge(name, who=said.who, note=said.note)
+            self._house.acknowledge(name, who=said.who, note=said.note, label=said.label)
             return "acknowledged"
 
         return await self._say(request, said, acknowledge)
@@ -201,7 +201,8 @@ class Doors:
         done = await run_in_threadpool(change, name)
         if said.form:
             return RedirectResponse("/", status_code=303)
-        return answer({"id": name, "state": done, "who": said.who, "note": said.note})
+        label = {"label": said.label} if said.label else {}
+        return answer({"id": name, "state": done, "who": said.who, "note": said.note, **label})
 
 
 def identity(request: Request) -> str:

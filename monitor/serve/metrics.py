@@ -14,6 +14,7 @@ from monitor.decide.verdict import Blame, Level
 from monitor.drift.evidence import Evidence
 from monitor.serve import catalogue as c
 from monitor.serve.light import healthy, light
+from monitor.serve.statement import LABELS
 from monitor.serve.view import Snapshot, StreamView
 
 SERIES = 2_000
@@ -107,6 +108,8 @@ def _stream(snapshot: Snapshot, stream: StreamView, *, now: float) -> Iterator[S
     for blame in Blame:
         yield c.STREAM_BLAME, (stream.name, blame.value), float(blame is shown.blame)
     yield c.ACKNOWLEDGED, (stream.name,), float(stream.acknowledged is not None)
+    for label in LABELS:
+        yield c.LABELLED, (stream.name, label), float(stream.labels.get(label, 0))
     yield c.RETRAIN_STATE, (stream.name,), float(stream.retrain.state.number if stream.retrain else 0)
     if stream.model:
         yield c.MODEL_INFO, (stream.name, stream.model, stream.digest, stream.engine), 1.0

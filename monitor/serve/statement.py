@@ -17,18 +17,24 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MAX_WHO = 100
 MAX_NOTE = 2_000
+LABELS = ("true", "false")
+"""What an alarm turned out to be: something had changed, or nothing had."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`who` says `note`; `form` is True where a browser's form said it and wants to see the page again."""
+    """`who` says `note`; `form` is True where a browser's form said it and wants to see the page again.
+
+    `label` is one of `LABELS`, or "" where the alarm was given none.
+    """
 
     who: str
     note: str
     form: bool
+    label: str = ""
 
 
-async def read(request: Request, *, note_required: bool = False) -> Statement:
+async def read(request: Request, *, note_required: bool = False, labelled: bool = False) -> Statement:
     """Return what `request` says. Raises HTTPException (4xx) that names the value, the reason and the remedy."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await _body(request)
@@ -38,10 +44,14 @@ async def read(request: Request, *, note_required: bool = False) -> Statement:
         content = _form(body)
     else:
         raise HTTPException(415, f"content type {kind!r} is not read here: send {JSON}")
+    allowed = ("who", "note", "label") if labelled else ("who", "note")
+    if surplus := sorted(set(content) - set(allowed)):
+        raise HTTPException(400, f"field {surplus[0]!r} is not known: send {', '.join(allowed[:-1])} and {allowed[-1]}")
     return Statement(
         who=_text(content, "who", limit=MAX_WHO, required=True),
         note=_text(content, "note", limit=MAX_NOTE, required=note_required),
         form=kind == FORM,
+        label=_label(content.get("label", "")),
     )
 
 
@@ -61,7 +71,7 @@ def _json(body: bytes) -> Mapping[str, Any]:
         raise HTTPException(400, f"the body is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise HTTPException(400, 'the body is not a JSON object: send {"who": "…", "note": "…"}')
-    return _known(content)
+    return content
 
 
 def _form(body: bytes) -> Mapping[str, Any]:
@@ -69,13 +79,15 @@ def _form(body: bytes) -> Mapping[str, Any]:
         fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=8)
     except ValueError as error:
         raise HTTPException(400, f"the form cannot be read: {error}") from error
-    return _known({name: values[-1] for name, values in fields.items()})
+    return {name: values[-1] for name, values in fields.items()}
 
 
-def _known(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    if surplus := sorted(set(content) - {"who", "note"}):
-        raise HTTPException(400, f"field {surplus[0]!r} is not known: send who and note")
-    return content
+def _label(value: Any) -> str:
+    if value not in ("", *LABELS):
+        raise HTTPException(
+            400, f"label is {value!r}: an alarm is {' or '.join(map(repr, LABELS))}; leave it out if unsure"
+        )
+    return str(value)
 
 
 def _text(content: Mapping[str, Any], name: str, *, limit: int, required: bool) -> str:

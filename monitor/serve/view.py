@@ -117,11 +117,12 @@ class RetrainView:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """Somebody has seen the verdict; `at` in seconds since the epoch."""
+    """Somebody has seen the verdict, and perhaps labelled it; `at` in seconds since the epoch."""
 
     who: str
     note: str
     at: float
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class StreamView:
     verdict: Verdict | None = None
     evidence: Evidence | None = None
     acknowledged: Acknowledgement | None = None
+    labels: Mapping[str, int] = field(default_factory=dict)
     judged_at: float | None = None
     silent_after: float = float("inf")
     newest_event_timestamp: float | None = None
@@ -261,8 +263,8 @@ class House(Protocol):
         """Return the retraining requests with dossier and state."""
         ...
 
-    def acknowledge(self, verdict: str, /, *, who: str, note: str) -> None:
-        """Record that `who` has seen the verdict with this id. Raises `Absent`."""
+    def acknowledge(self, verdict: str, /, *, who: str, note: str, label: str) -> None:
+        """Record that `who` has seen the verdict with this id, and its label, "" for none. Raises `Absent`."""
         ...
 
     def training(self, request: str, /) -> Training:

@@ -174,17 +174,25 @@ class Database:
 
     # What people say
 
-    def acknowledge(self, verdict: str, *, who: str, note: str, now: float) -> None:
-        """Note that `who` has seen the verdict; the latest word counts. Raises `Absent`."""
+    def acknowledge(self, verdict: str, *, who: str, note: str, now: float, label: str = "") -> None:
+        """Note that `who` has seen the verdict, and calls it `label`; the latest word counts. Raises `Absent`."""
         with self._transaction() as connection:
             if not history.knows_verdict(connection, verdict):
                 raise Absent(f"no verdict has id {verdict!r}")
-            connection.execute("INSERT OR REPLACE INTO acknowledgement VALUES (?, ?, ?, ?)", (verdict, who, note, now))
+            connection.execute(
+                "INSERT OR REPLACE INTO acknowledgement (verdict, who, note, at, label) VALUES (?, ?, ?, ?, ?)",
+                (verdict, who, note, now, label),
+            )
 
     def acknowledgement(self, verdict: str) -> dict[str, Any] | None:
-        """Return who has seen the verdict, as `who`, `note` and `at`, or None."""
-        rows = self._rows("SELECT who, note, at FROM acknowledgement WHERE verdict = ?", verdict)
-        return dict(zip(("who", "note", "at"), rows[0], strict=True)) if rows else None
+        """Return who has seen the verdict, as `who`, `note`, `at` and `label` ("" without), or None."""
+        rows = self._rows("SELECT who, note, at, label FROM acknowledgement WHERE verdict = ?", verdict)
+        return dict(zip(("who", "note", "at", "label"), rows[0], strict=True)) if rows else None
+
+    def labels(self, stream: str) -> dict[str, int]:
+        """Return how many verdicts of a stream people have given each label."""
+        with self._mutex:
+            return history.labels(self._connection, stream)
 
     def requests(self, *, stream: str | None = None) -> tuple[tuple[Request, State], ...]:
         """Return the retraining requests with their states, newest first."""

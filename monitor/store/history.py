@@ -67,7 +67,7 @@ def prune(connection: sqlite3.Connection, stream: str, *, lumisections: int, sum
 def verdicts(connection: sqlite3.Connection, *, limit: int, stream: str | None) -> tuple[dict[str, Any], ...]:
     """Return the latest changes of verdicts, newest first."""
     rows = connection.execute(
-        "SELECT content, verdict.at, who, note, acknowledgement.at FROM verdict "
+        "SELECT content, verdict.at, who, note, acknowledgement.at, label FROM verdict "
         "LEFT JOIN acknowledgement ON acknowledgement.verdict = verdict.id "
         "WHERE ?1 IS NULL OR stream = ?1 ORDER BY number DESC LIMIT ?2",
         (stream, limit),
@@ -76,10 +76,20 @@ def verdicts(connection: sqlite3.Connection, *, limit: int, stream: str | None) 
         {
             **json.loads(content),
             "at": at,
-            "acknowledged": None if who is None else {"who": who, "note": note, "at": when},
+            "acknowledged": None if who is None else {"who": who, "note": note, "at": when, "label": label},
         }
-        for content, at, who, note, when in rows
+        for content, at, who, note, when, label in rows
     )
+
+
+def labels(connection: sqlite3.Connection, stream: str) -> dict[str, int]:
+    """Return how many verdicts of a stream people have given each label."""
+    rows = connection.execute(
+        "SELECT label, count(*) FROM acknowledgement WHERE label != '' "
+        "AND verdict IN (SELECT id FROM verdict WHERE stream = ?) GROUP BY label",
+        (stream,),
+    )
+    return dict(rows)
 
 
 def lumisections(connection: sqlite3.Connection, *, limit: int, stream: str | None) -> tuple[dict[str, Any], ...]:

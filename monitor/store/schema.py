@@ -54,6 +54,9 @@ STEPS: tuple[str, ...] = (
         PRIMARY KEY (sink, number)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE acknowledgement ADD COLUMN label TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 

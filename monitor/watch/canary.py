@@ -179,7 +179,7 @@ class Canary:
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""
         delays = {fault: None if math.isinf(delay) else delay for fault, delay in self.delays.items()}
-        names = {"canary": [self.number, self.length, self.resting, self.waited], "delays": delays}
+        names = {"canary": [self.number, self.length, self.resting], "waited": self.waited, "delays": delays}
         shadow = {} if self.shadow is None else {"shadow": np.frombuffer(self.shadow.to_bytes(), np.uint8)}
         return pack(names, shadow)
 
@@ -187,10 +187,10 @@ class Canary:
     def from_bytes(cls, content: bytes) -> Canary:
         """Read what `to_bytes` wrote; raises `Unreadable`."""
         names, arrays = unpack(content)
-        number, length, resting, waited = names["canary"]
+        number, length, resting = names["canary"]
         shadow = BatteryState.from_bytes(arrays["shadow"].tobytes()) if "shadow" in arrays else None
         delays = {fault: math.inf if delay is None else delay for fault, delay in names["delays"].items()}
-        return cls(number, length, resting, shadow, waited, delays)
+        return cls(number, length, resting, shadow, names["waited"], delays)
 
 
 def _is_calm(live: Evidence) -> bool:

@@ -381,10 +381,10 @@ class Remembering:
     def retrain(self) -> Sequence[Mapping[str, Any]]:
         return [{"id": "retrain-51ad", "state": "proposed"}]
 
-    def acknowledge(self, verdict: str, /, *, who: str, note: str) -> None:
+    def acknowledge(self, verdict: str, /, *, who: str, note: str, label: str) -> None:
         if verdict not in {each.verdict.id for each in self.shown.streams if each.verdict}:
             raise Absent(f"there is no verdict {verdict!r}")
-        self.said.append(("acknowledge", verdict, who, note))
+        self.said.append(("acknowledge", verdict, who, note, *filter(None, [label])))
 
     def training(self, request: str, /) -> Training:
         self._state(request)

@@ -125,6 +125,18 @@ def test_a_verdict_is_acknowledged(room: Room):
     assert room.house.said == [("acknowledge", verdict, "shifter", "called the expert")]
 
 
+@pytest.mark.parametrize("label", ["true", "false"])
+def test_an_acknowledgement_says_whether_the_alarm_was_true(room: Room, label: str):
+    verdict = room.client.get("/api/v1/verdicts").json()["verdicts"][0]["id"]
+    answer = room.say(f"/api/v1/verdicts/{verdict}/ack", who="shifter", note="", label=label)
+    assert answer.json()["label"] == label
+    assert room.house.said == [("acknowledge", verdict, "shifter", "", label)]
+    refused = room.say(f"/api/v1/verdicts/{verdict}/ack", who="shifter", label="maybe")
+    assert refused.status_code == 400
+    assert "label is 'maybe': an alarm is 'true' or 'false'" in refused.json()["error"]
+    assert room.say("/api/v1/retrain/retrain-51ad/approve", who="anna", label="true").status_code == 400
+
+
 def test_a_retraining_is_approved_or_rejected_with_a_reason(room: Room):
     assert room.say("/api/v1/retrain/retrain-51ad/approve", who="anna", note="go").json()["state"] == "approved"
     assert room.say("/api/v1/retrain/retrain-51ad/reject", who="ben", note="region comes back").status_code == 200

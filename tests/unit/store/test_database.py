@@ -171,10 +171,31 @@ def test_an_acknowledgement_stays_with_its_verdict(database: Database) -> None:
     database.commit(Commit(now=1.0, actions=(action(1),)))
     database.acknowledge("v1", who="ann", note="looking", now=2.0)
     database.acknowledge("v1", who="bob", note="mine", now=3.0)
-    seen = {"who": "bob", "note": "mine", "at": 3.0}
+    seen = {"who": "bob", "note": "mine", "at": 3.0, "label": ""}
     assert database.acknowledgement("v1") == seen == database.verdicts(limit=1)[0]["acknowledged"]
     with pytest.raises(Absent, match="v9"):
         database.acknowledge("v9", who="ann", note="", now=2.0)
+
+
+def test_labels_are_counted_by_stream_and_the_latest_word_counts(database: Database) -> None:
+    database.commit(Commit(now=1.0, actions=(action(1), action(2), action(3))))
+    assert database.labels(STREAM) == {}
+    for verdict, label in (("v1", "true"), ("v2", "true"), ("v3", "false"), ("v2", "false")):
+        database.acknowledge(verdict, who="ann", note="", now=2.0, label=label)
+    assert database.labels(STREAM) == {"true": 1, "false": 2}
+    assert database.labels("another") == {}
+    database.acknowledge("v1", who="ann", note="", now=3.0)
+    assert database.labels(STREAM) == {"false": 2}
+
+
+def test_a_file_of_the_first_version_learns_labels(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(f"{STEPS[0]}; PRAGMA user_version = 1;")
+    connection.execute("INSERT INTO acknowledgement VALUES ('v1', 'ann', 'seen', 1.0)")
+    connection.commit()
+    connection.close()
+    with Database(path, routes=ROUTES) as database:
+        assert database.acknowledgement("v1") == {"who": "ann", "note": "seen", "at": 1.0, "label": ""}
 
 
 def test_a_retraining_request_is_stepped_and_every_step_is_told(
