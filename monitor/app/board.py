@@ -11,6 +11,7 @@ from typing import Any
 
 from monitor.app import plots
 from monitor.app.loop import Turn
+from monitor.app.pace import Pace
 from monitor.decide.retrain import Request, State
 from monitor.decide.verdict import Blame, Level
 from monitor.observe.summary import Summary
@@ -93,6 +94,7 @@ class Board:
         self._problem = ""
         self._troubles: dict[str, float] = {}
         self._shown_at = float("-inf")
+        self._pace = Pace()
         self._lock = threading.Lock()
         self._snapshot = self._make(identity.started, ready=False)
 
@@ -105,6 +107,9 @@ class Board:
         """Take note of a turn; renew the snapshot where something was judged or it is due."""
         self._problem = turn.problem
         self._hear(turn)
+        if self._pace.take(len(turn.records), now=turn.now):
+            for what in self._pace.read(sum(self._source.health().lag.values()), now=turn.now):
+                log.info("the daemon's %s has changed: trigwatch_pace_changes_total counts it", what)
         for record in turn.records:
             # No record is newer than now, whatever its producer's clock says.
             stamp = min(record.timestamp, turn.now)
@@ -168,6 +173,7 @@ class Board:
             ),
             sinks=tuple(self._sinks()),
             canaries=self._canaries(),
+            pace_changes=dict(self._pace.changes),
             unattributed={
                 reason: n for (name, stream, reason), n in counters.items() if name == "rejected" and not stream
             },

@@ -160,6 +160,12 @@ DELIVERY_FAILURES = _counter(
     "delivery_failures_total", "sink", text="Deliveries that failed and are tried again.", unit="attempts"
 )
 OUTBOX = _gauge("outbox_pending", "sink", text="Messages waiting to be delivered.", unit="messages")
+PACE_CHANGES = _counter(
+    "pace_changes_total",
+    "what",
+    text="Changes that ADWIN saw in the daemon's own throughput or lag; it promises no rate of false ones.",
+    unit="changes",
+)
 CANARY_DELAY = _gauge(
     "canary_detection_delay_lumisections",
     "fault",
@@ -185,6 +191,7 @@ CATALOGUE = (
     SOURCE_REACHABLE,
     LAST_FETCH_AGE,
     CANARY_DELAY,
+    PACE_CHANGES,
     COMPLETENESS,
     ALARM_RATIO,
     AGREEMENT_RATIO,

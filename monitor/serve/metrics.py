@@ -82,6 +82,8 @@ def samples(snapshot: Snapshot, *, now: float) -> Iterator[Sample]:
         yield c.REJECTED, ("(none)", reason), float(count)
     for fault, delay in snapshot.canaries.items():
         yield c.CANARY_DELAY, (fault,), delay
+    for what, count in snapshot.pace_changes.items():
+        yield c.PACE_CHANGES, (what,), float(count)
     yield from _source(snapshot)
     for stream in snapshot.streams:
         yield from _stream(snapshot, stream, now=now)

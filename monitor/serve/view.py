@@ -208,6 +208,8 @@ class Snapshot:
         Records rejected before a stream could be told, by reason.
     canaries
         Lumisections that the planted faults needed to be found, by fault.
+    pace_changes
+        How often the daemon's own throughput and lag have changed since it started.
     """
 
     site: Site
@@ -223,6 +225,7 @@ class Snapshot:
     sinks: tuple[SinkView, ...] = ()
     unattributed: Mapping[str, int] = field(default_factory=dict)
     canaries: Mapping[str, float] = field(default_factory=dict)
+    pace_changes: Mapping[str, int] = field(default_factory=dict)
 
 
 class Absent(LookupError):

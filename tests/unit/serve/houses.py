@@ -343,6 +343,7 @@ def snapshot(*streams: StreamView, **changes: Any) -> Snapshot:
         "source": SourceView(True, 0.4, {("l1scout", partition): 2 * partition for partition in range(4)}),
         "sinks": (SinkView("kafka", 241), SinkView("alertmanager", 3, failures=1, pending=2, error="timed out")),
         "canaries": {"dead-region": 14.0},
+        "pace_changes": {"throughput": 1, "lag": 0},
     }
     return Snapshot(**(values | changes))
 

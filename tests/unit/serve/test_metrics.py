@@ -40,6 +40,7 @@ def test_the_numbers_of_the_contract_are_there():
     assert value(found, "trigwatch_agreement_ratio", **own) == 6.3
     assert value(found, "trigwatch_consumer_lag_records", topic="l1scout", partition="3") == 6
     assert value(found, "trigwatch_canary_detection_delay_lumisections", fault="dead-region") == 14
+    assert value(found, "trigwatch_pace_changes_total", what="throughput") == 1
     assert value(found, "trigwatch_up") == 1
 
 
