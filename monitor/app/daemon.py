@@ -14,7 +14,9 @@ from types import FrameType
 from monitor.app import settings as settings_file
 from monitor.app.compose import Daemon, Role, book_of, compose, known_of, shelf_of
 from monitor.app.console import GOOD, NO, Commands, Unusable, command, say, warn, warn_each
+from monitor.app.known import strangers
 from monitor.app.settings import Settings, WrongSettings
+from monitor.observe.shape import Shape
 from monitor.serve.server import PortTaken
 from monitor.store.database import Damaged, Database, InUse, backup_path
 from monitor.store.database import restore as put_back
@@ -105,6 +107,12 @@ def check(given: argparse.Namespace) -> int:
     with shelf:
         if shelf.problems:
             warn_each(shelf.problems)
+            return NO
+        shapes = [Shape(each.layout, each.inputs, each.outputs, each.threshold) for each in shelf.all()]
+        streams = {stream.name for stream in settings.streams}
+        unknown = strangers(known.conditions, streams=streams, shapes=shapes) if known else ()
+        if unknown:
+            warn_each(f"{settings.known.path}: {each}" for each in unknown)
             return NO
         listed = f", {len(known.conditions.all)} known conditions" if known else ""
         say(f"{given.config}: good; {len(shelf.all())} models, {len(book)} reference pages{listed}")

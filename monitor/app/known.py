@@ -6,10 +6,13 @@ import json
 import logging
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from monitor.observe.quantities import catalogue
+from monitor.observe.shape import Shape
 from monitor.trigger.known import Known, KnownConditions
 from monitor.trigger.lumisection import Lumisection
 
@@ -52,6 +55,35 @@ class KnownFile:
             log.error("%s", problem)
         self.problems = (problem,)
         return False
+
+
+def strangers(conditions: KnownConditions, *, streams: Collection[str], shapes: Sequence[Shape]) -> tuple[str, ...]:
+    """Return, in sentences, the names in known conditions that nothing here bears: such a condition silences nothing.
+
+    Parameters
+    ----------
+    streams
+        The configured streams.
+    shapes
+        Of all models at hand.
+    """
+    objects = sorted({group.name for shape in shapes for group in shape.groups})
+    quantities = {name for shape in shapes for name in catalogue(shape).names}
+    found: list[str] = []
+    for known in conditions.all:
+        where = f"condition {known.kind!r} from {known.first}"
+        if known.stream and known.stream not in streams:
+            found.append(f"{where} is about stream {known.stream!r}: configured are {', '.join(sorted(streams))}")
+        if not shapes:
+            continue  # without a model nobody can say what a condition's other names are
+        if known.object is not None and known.object not in objects:
+            found.append(f"{where} is about object {known.object!r}: the models have {', '.join(objects) or 'none'}")
+        found += [
+            f"{where} covers the quantity {pattern!r}: no quantity of any model is called so"
+            for pattern in known.quantities
+            if not any(fnmatchcase(name, pattern) for name in quantities)
+        ]
+    return tuple(found)
 
 
 def read(path: Path) -> KnownConditions:

@@ -153,11 +153,30 @@ def later(path: Path) -> None:
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
 
 
+def configured(folder: Path, models: Path) -> Path:
+    config = folder / "trigwatch.toml"
+    stream = '[[streams]]\nname = "l1anomaly"\ntopic = "t"\n'
+    config.write_text(f'[tape]\npath = "t"\n[models]\npath = "{models}"\n[known]\npath = "known.toml"\n{stream}')
+    return config
+
+
+def test_check_says_which_names_nothing_here_bears(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    config = configured(tmp_path, MODELS)
+    (tmp_path / "known.toml").write_text(TOML)
+    assert main(["check", str(config)]) == 0
+    wrong = TOML.replace('"jet"', '"jets"').replace("harmonic *", "harmonics *").replace('"l1anomaly"', '"l1anomalie"')
+    (tmp_path / "known.toml").write_text(wrong)
+    assert main(["check", str(config)]) == 1
+    said = capsys.readouterr().err
+    assert "'emittance scan' from 401000:120 is about stream 'l1anomalie': configured are l1anomaly" in said
+    assert "'HEM15 off' from 401000:1 is about object 'jets': the models have egamma, jet, met, muon" in said
+    assert "covers the quantity 'jet phi harmonics *': no quantity of any model is called so" in said
+
+
 def test_check_reads_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "models").mkdir()
     (tmp_path / "known.toml").write_text(TOML)
-    config = tmp_path / "trigwatch.toml"
-    config.write_text('[tape]\npath = "t"\n[known]\npath = "known.toml"\n[[streams]]\nname = "s"\ntopic = "t"\n')
+    config = configured(tmp_path, tmp_path / "models")
     assert main(["check", str(config)]) == 0
     assert "2 known conditions" in capsys.readouterr().out
     (tmp_path / "known.toml").write_text("[[condition]]\n")
