@@ -12,7 +12,7 @@ from typing import Any
 
 import hls4ml
 
-from emulator.importers.files import read_keras, read_keras3, read_onnx
+from emulator.importers.files import IO_TYPE, read_keras, read_keras3, read_onnx
 
 VERSION: str = hls4ml.__version__
 """Of hls4ml: it is part of the result, since equal graphs have given other scores in other versions."""
@@ -31,6 +31,7 @@ def read_graph(
     weights: Path | None = None,
     hls_config: Mapping[str, Any] | None = None,
     backend: str = "Vivado",
+    io_type: str = IO_TYPE,
 ) -> Any:
     """Return the ModelGraph of `source`.
 
@@ -40,7 +41,7 @@ def read_graph(
         A ModelGraph; a `.fml` file that `ModelGraph.save` wrote; an hls4ml project directory whose configuration names
         its model file; an `.onnx` file; a `.keras` file of Keras 3 or HGQ2, for which these must be installed; a Keras
         `.json` file with its weights beside it (`NAME_weights.h5`) or in `weights`.
-    hls_config, backend
+    hls_config, backend, io_type
         How hls4ml converts an `.onnx`, `.keras` or `.json` file. The other sources bring their own.
 
     Raises
@@ -57,7 +58,7 @@ def read_graph(
         # hls4ml tells its progress on stdout, and its readers warn of old spellings in files that they understand.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            graph = _converted(path, weights=weights, hls_config=hls_config, backend=backend)
+            graph = _converted(path, weights=weights, hls_config=hls_config, backend=backend, io_type=io_type)
     except UnreadableModel:
         raise
     except Exception as error:  # hls4ml raises bare Exception and AssertionError for a layer that it does not know
@@ -67,19 +68,21 @@ def read_graph(
     return graph
 
 
-def _converted(path: Path, *, weights: Path | None, hls_config: Mapping[str, Any] | None, backend: str) -> Any:
+def _converted(
+    path: Path, *, weights: Path | None, hls_config: Mapping[str, Any] | None, backend: str, io_type: str
+) -> Any:
     if path.is_dir():
         return _project(path)
     match path.suffix:
         case ".fml":
             return hls4ml.converters.deserialize_model(path)
         case ".onnx":
-            return read_onnx(path, hls_config=hls_config, backend=backend)
+            return read_onnx(path, hls_config=hls_config, backend=backend, io_type=io_type)
         case ".keras":
-            return read_keras3(path, hls_config=hls_config, backend=backend)
+            return read_keras3(path, hls_config=hls_config, backend=backend, io_type=io_type)
         case ".json":
             beside = weights or path.with_name(f"{path.stem}_weights.h5")
-            return read_keras(path, beside, hls_config=hls_config, backend=backend)
+            return read_keras(path, beside, hls_config=hls_config, backend=backend, io_type=io_type)
     raise UnreadableModel(f"{path} is not an .fml, .onnx, .keras or .json file, nor a project directory")
 
 

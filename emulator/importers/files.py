@@ -20,10 +20,17 @@ from qonnx.util.cleanup import cleanup_model
 
 PRECISION = "fixed<16,6>"
 """hls4ml's own default precision."""
+IO_TYPE = "io_parallel"
+"""How layers hand over values, in hls4ml's words: all at once, or (`io_stream`) one after the other."""
 
 
 def read_keras(
-    architecture: Path, weights: Path, *, hls_config: Mapping[str, Any] | None = None, backend: str = "Vivado"
+    architecture: Path,
+    weights: Path,
+    *,
+    hls_config: Mapping[str, Any] | None = None,
+    backend: str = "Vivado",
+    io_type: str = IO_TYPE,
 ) -> Any:
     """Return the ModelGraph of `model.to_json()` and `model.save_weights(….h5)`.
 
@@ -31,7 +38,7 @@ def read_keras(
     """
     for path in (architecture, weights):
         _check_file(path)
-    config = create_config(output_dir="model", backend=backend)
+    config = create_config(output_dir="model", backend=backend, io_type=io_type)
     config["KerasJson"], config["KerasH5"] = str(architecture), str(weights)
     config["HLSConfig"] = _with_defaults(hls_config)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -39,7 +46,9 @@ def read_keras(
         return keras_v2_to_hls(config)
 
 
-def read_keras3(path: Path, *, hls_config: Mapping[str, Any] | None = None, backend: str = "Vitis") -> Any:
+def read_keras3(
+    path: Path, *, hls_config: Mapping[str, Any] | None = None, backend: str = "Vitis", io_type: str = IO_TYPE
+) -> Any:
     """Return the ModelGraph of a model that Keras 3 saved as `.keras`, with layers of HGQ2 where that is installed.
 
     Keras computes with what `KERAS_BACKEND` names, or else with the first of JAX, TensorFlow and PyTorch that is there.
@@ -56,11 +65,13 @@ def read_keras3(path: Path, *, hls_config: Mapping[str, Any] | None = None, back
     model = keras.saving.load_model(path, compile=False)
     with contextlib.redirect_stdout(io.StringIO()):
         return convert_from_keras_model(
-            model, output_dir="model", backend=backend, hls_config=_with_defaults(hls_config)
+            model, output_dir="model", backend=backend, io_type=io_type, hls_config=_with_defaults(hls_config)
         )
 
 
-def read_onnx(path: Path, *, hls_config: Mapping[str, Any] | None = None, backend: str = "Vivado") -> Any:
+def read_onnx(
+    path: Path, *, hls_config: Mapping[str, Any] | None = None, backend: str = "Vivado", io_type: str = IO_TYPE
+) -> Any:
     """Return the ModelGraph of an ONNX or QONNX file, cleaned up as hls4ml wants it."""
     _check_file(path)
     with warnings.catch_warnings():
@@ -69,7 +80,7 @@ def read_onnx(path: Path, *, hls_config: Mapping[str, Any] | None = None, backen
         model = cleanup_model(ModelWrapper(onnx.load(str(path))))
     with contextlib.redirect_stdout(io.StringIO()):
         return convert_from_onnx_model(
-            model, output_dir="model", backend=backend, hls_config=_with_defaults(hls_config)
+            model, output_dir="model", backend=backend, io_type=io_type, hls_config=_with_defaults(hls_config)
         )
 
 

@@ -54,7 +54,27 @@ GENERATED: Mapping[str, Composite] = MappingProxyType(
 )
 """How code that hls4ml wrote for one layer becomes layers, by the attribute that holds it."""
 
+STREAMED = frozenset(
+    (
+        *("dense", "normalize", "conv_1d_cl", "conv_2d_cl", "pointwise_conv_1d_cl", "pointwise_conv_2d_cl"),
+        *("pooling1d_cl", "pooling2d_cl", "global_pooling1d_cl", "global_pooling2d_cl"),
+        *("add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate1d"),
+        *("transpose", "zeropad1d_cl", "zeropad2d_cl", "cropping1d_cl", "cropping2d_cl", "resize_nearest"),
+        *("linear", "relu", "thresholded_relu", "leaky_relu", "prelu", "elu"),
+        *("sigmoid", "tanh", "softplus", "softsign", "hard_sigmoid", "binary_tanh", "softmax"),
+    )
+)
+"""What computes in `io_stream` as it does in `io_parallel`, as was seen: only the order of arrival is another.
+
+selu and ternary_tanh do not: they look up, and cut, elsewhere. The rest does not compile in streams, or was not
+compared.
+"""
+
+ALIASES = frozenset(("clone_stream", "repack_stream"))
+"""What hands a stream on, to several readers or in another packing, as it is."""
+
 _BACKENDS = ("Vivado", "Vitis", "VivadoAccelerator")
+_IO_TYPES = ("io_parallel", "io_stream")
 
 
 def import_graph(graph: Any) -> Program:
@@ -75,6 +95,9 @@ def import_graph(graph: Any) -> Program:
         if call is None:
             _follow(node, tensors, types)
             continue
+        if call.function in ALIASES:
+            _hand_on(node, call, tensors, types)
+            continue
         for layer in _translated(node, call, tensors=tensors, types=types):
             layers.append(layer)
             tensors[layer.output.name] = layer.output
@@ -87,8 +110,8 @@ def _check_kind(graph: Any) -> None:
     if backend not in _BACKENDS:
         raise NotExact("the model", f"hls4ml backend {backend} is not one of {', '.join(_BACKENDS)}")
     kind = graph.config.get_config_value("IOType")
-    if kind != "io_parallel":
-        raise NotExact("the model", f"{kind}: only io_parallel has an integer program")
+    if kind not in _IO_TYPES:
+        raise NotExact("the model", f"{kind} is not one of {', '.join(_IO_TYPES)}")
 
 
 def _types(graph: Any) -> Types:
@@ -130,6 +153,16 @@ def _follow(node: Any, tensors: dict[str, Tensor], types: Types) -> None:
         tensors[variable.name] = Tensor(source.name, shape, types.format(variable.type.name, node.name))
 
 
+def _hand_on(node: Any, call: Call, tensors: dict[str, Tensor], types: Types) -> None:
+    """Give every output of a clone or repack the tensor that it carries, where its type is the same."""
+    source = next(tensors[name] for name in call.arguments if name in tensors)
+    for variable in node.get_variables():
+        fmt = types.format(variable.type.name, node.name)
+        if fmt != source.format:
+            raise NotExact(node.name, f"nnet::{call.function} from {source.format} to {fmt} is no mere copy")
+        tensors[variable.name] = Tensor(source.name, tuple(int(size) for size in variable.shape), fmt)
+
+
 def _translated(node: Any, call: Call, *, tensors: Mapping[str, Tensor], types: Types) -> tuple[Layer, ...]:
     translation, code = _translation(node, call)
     variables = list(node.get_variables())
@@ -155,6 +188,9 @@ def _translated(node: Any, call: Call, *, tensors: Mapping[str, Tensor], types: 
 
 def _translation(node: Any, call: Call) -> tuple[Composite, str]:
     """Return how a layer is translated, and the code that hls4ml wrote for it alone."""
+    streamed = node.model.config.get_config_value("IOType") != "io_parallel"
+    if streamed and call.function not in STREAMED:
+        raise NotExact(node.name, f"nnet::{call.function} has no translation in io_stream")
     for attribute, composite in GENERATED.items():
         if written := node.get_attr(attribute):
             return composite, str(written.code)

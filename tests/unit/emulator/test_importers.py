@@ -72,8 +72,8 @@ def test_a_float_type_is_refused_with_the_layers_name(tmp_path: Path) -> None:
 
 def test_streaming_graphs_and_other_backends_are_refused(tmp_path: Path) -> None:
     graph = read_keras(*one_dense(tmp_path, [[1.0]], [0.0]))
-    graph.config.config["IOType"] = "io_stream"
-    with pytest.raises(NotExact, match="io_stream"):
+    graph.config.config["IOType"] = "io_bus"
+    with pytest.raises(NotExact, match="io_bus is not one of io_parallel, io_stream"):
         import_graph(graph)
     with pytest.raises(NotExact, match="backend Quartus"):
         import_graph(read_keras(*one_dense(tmp_path, [[1.0]], [0.0]), backend="Quartus"))
