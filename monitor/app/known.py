@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from monitor.drift.covered import covered_by
 from monitor.observe.quantities import catalogue
 from monitor.observe.shape import Shape
 from monitor.trigger.known import Known, KnownConditions
@@ -78,6 +79,8 @@ def strangers(conditions: KnownConditions, *, streams: Collection[str], shapes: 
             continue  # without a model nobody can say what a condition's other names are
         if known.object is not None and known.object not in objects:
             found.append(f"{where} is about object {known.object!r}: the models have {', '.join(objects) or 'none'}")
+        elif (known.eta or known.phi) and not any(covered_by((known,), shape).windows.any() for shape in shapes):
+            found.append(f"{where} covers a place where nothing looks: eta {known.eta}, phi {known.phi}")
         found += [
             f"{where} covers the quantity {pattern!r}: no quantity of any model is called so"
             for pattern in known.quantities
@@ -136,6 +139,8 @@ def _known(number: int, entry: Any) -> Known:
     quantities = entry.get("quantities", [])
     if not isinstance(quantities, list) or not all(isinstance(name, str) for name in quantities):
         raise ValueError(f"{where} has the quantities {quantities!r}: write a list of names")
+    if "quantities" in entry and not quantities:
+        raise ValueError(f"{where} has quantities = []: name some, or leave it out to cover what else it says")
     return Known(
         kind=kind,
         first=first,
@@ -171,6 +176,8 @@ def _name(where: str, entry: Mapping[str, Any], key: str) -> str | None:
     value = entry.get(key)
     if value is not None and not isinstance(value, str):
         raise ValueError(f"{where} has {key} = {value!r}: write a name")
+    if value == "":
+        raise ValueError(f"{where} has {key} = '': write a name, or leave it out to cover all")
     return value
 
 

@@ -95,5 +95,6 @@ def _say(judged: Judged, *, as_json: bool) -> None:
     if as_json:
         say_json(verdict.to_json())
         return
-    what = f"  {', '.join(verdict.what[:3])}" if verdict.what else ""
+    why = judged.evidence.unjudged if verdict.level is Level.UNKNOWN else None
+    what = f"  {why or ', '.join(verdict.what[:3])}" if why or verdict.what else ""
     say(f"{verdict.stream} {verdict.lumisection}  {verdict.level.value:<8}{verdict.blame.value:<11}{what}")

@@ -15,7 +15,8 @@ struct Plan {
     const int64_t *maps;       // [n_maps, 3] inputs of eta and phi and presence, laid out object by object
     const int64_t *map_cells;  // [n_maps] first cell of the object's grid
     const int32_t *plain;      // [n_plain] inputs that serve as features where there are no objects
-    int64_t inputs, bins, bin_bits, steps, sum_last, n_groups, n_maps, n_plain, features;
+    int64_t bins, bin_bits, steps, sum_last;
+    int64_t inputs, n_groups, n_maps, n_plain, features;
 };
 
 // 0 -> 0, else `steps` (a power of two) linear steps an octave, as `binning.magnitude_bin` counts them.

@@ -17,13 +17,14 @@ from monitor.observe.binning import (
     magnitude_bin,
 )
 from monitor.observe.grid import Grid
-from monitor.observe.kernel import Kernel, Plan
+from monitor.observe.kernel import Kernel, Plan, Sizes
 from monitor.observe.shape import Shape
 
 BLOCK = 2048
 """Events counted at once: what is worked out of them stays in the cache."""
 
 _BIN_BITS = 8  # the bins of an eta and a phi add up to less than 2^8: one shift serves both
+_SIZES = Sizes(BINS, _BIN_BITS, STEPS, SCORE_HALF)
 _BIN = np.uint32((1 << _BIN_BITS) - 1)
 _BELOW = np.iinfo(np.int16).min
 _WORDS = 1 << 16
@@ -58,7 +59,7 @@ class InputCounter:
             if group.name in grids
         ]
         self._plain = list(shape.plain())
-        self._kernel = None if library is None else Kernel(library, self._plan(shape.inputs), self._numbers(shape))
+        self._kernel = None if library is None else Kernel(library, self._plan(shape.inputs), _SIZES)
 
     def count(self, counts: Counts, inputs: NDArray[Any], score: NDArray[np.int64]) -> None:
         """Add raw `inputs`, int16 or int32 (n, inputs), to `counts`; `score` (n,) is the bin of each event's score."""
@@ -108,12 +109,6 @@ class InputCounter:
             map_cells=np.ascontiguousarray(places[:, 3]),
             plain=np.array(self._plain, np.int32),
         )
-
-    def _numbers(self, shape: Shape) -> tuple[int, ...]:
-        mapped = sum(each.members.stop - each.members.start for each in self._mapped)
-        features = len(shape.features()) - 1  # the score's bin comes from elsewhere
-        counted = (len(self._groups), mapped, len(self._plain), features)
-        return (shape.inputs, BINS, _BIN_BITS, STEPS, SCORE_HALF, *counted)
 
     def _summed(self, first: NDArray[Any], present: NDArray[np.bool_], bins: NDArray[np.uint8]) -> list[NDArray[Any]]:
         """Return, group by group, the number of objects, the bin of the leading one, and that of the scalar sum."""

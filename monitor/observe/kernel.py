@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from importlib import resources
 from typing import Any
 
@@ -54,26 +53,39 @@ class Plan:
     plain: NDArray[np.int32]
 
 
-NUMBERS = ("inputs", "bins", "bin_bits", "steps", "sum_last", "n_groups", "n_maps", "n_plain", "features")
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How values are binned: bins of a histogram, bits of a bin in the table, steps an octave, last bin of a sum."""
+
+    bins: int
+    bin_bits: int
+    steps: int
+    sum_last: int
+
+
 _ARRAYS = tuple(field.name for field in fields(Plan))
+_SIZES = tuple(field.name for field in fields(Sizes))
+_LENGTHS = ("inputs", "n_groups", "n_maps", "n_plain", "features")
 
 
 class _Plan(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in _ARRAYS] + [(name, ctypes.c_int64) for name in NUMBERS]
+    _fields_ = [(name, ctypes.c_void_p) for name in _ARRAYS] + [(n, ctypes.c_int64) for n in (*_SIZES, *_LENGTHS)]
 
 
 class Kernel:
     """One plan, ready to be counted by a compiled library."""
 
-    def __init__(self, library: ctypes.CDLL, plan: Plan, numbers: Sequence[int]) -> None:
-        """Take the library of `source()` and the plan; `numbers` are those of `NUMBERS` but the three lengths' own."""
+    def __init__(self, library: ctypes.CDLL, plan: Plan, sizes: Sizes) -> None:
+        """Take the library of `source()`, and what to count; raises ValueError where arrays are not contiguous."""
         self._keep = plan  # the structure holds addresses only
         arrays = [getattr(plan, name) for name in _ARRAYS]
         if not all(array.flags.c_contiguous for array in arrays):
             raise ValueError("a plan's arrays must be contiguous: the compiled code reads them by address")
-        values = dict(zip(NUMBERS, numbers, strict=True))
-        self.inputs, self.features, self._bins = values["inputs"], values["features"], values["bins"]
-        self._plan = _Plan(*(array.ctypes.data for array in arrays), *numbers)
+        self.inputs, self._bins = len(plan.table_of), sizes.bins
+        alone = int((np.diff(plan.groups, axis=1) == 1).sum())  # a single object has one feature, several have three
+        self.features = 3 * len(plan.groups) - 2 * alone + len(plan.plain)
+        lengths = (self.inputs, len(plan.groups), len(plan.maps), len(plan.plain), self.features)
+        self._plan = _Plan(*(array.ctypes.data for array in arrays), *astuple(sizes), *lengths)
         self._functions = {name: getattr(library, f"trigwatch_count_{name}") for name in TYPES}
 
     def serves(self, inputs: NDArray[Any]) -> bool:

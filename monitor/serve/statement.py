@@ -84,9 +84,8 @@ def _form(body: bytes) -> Mapping[str, Any]:
 
 def _label(value: Any) -> str:
     if value not in ("", *LABELS):
-        raise HTTPException(
-            400, f"label is {value!r}: an alarm is {' or '.join(map(repr, LABELS))}; leave it out if unsure"
-        )
+        known = " or ".join(f'"{label}"' for label in LABELS)
+        raise HTTPException(400, f"label is {json.dumps(value)}: send the text {known}, or leave it out if unsure")
     return str(value)
 
 

@@ -175,12 +175,17 @@ class Database:
     # What people say
 
     def acknowledge(self, verdict: str, *, who: str, note: str, now: float, label: str = "") -> None:
-        """Note that `who` has seen the verdict, and calls it `label`; the latest word counts. Raises `Absent`."""
+        """Note that `who` has seen the verdict; the latest word counts. Raises `Absent`.
+
+        A `label` stays until another one is given: who only looks, without one, takes nothing back.
+        """
         with self._transaction() as connection:
             if not history.knows_verdict(connection, verdict):
                 raise Absent(f"no verdict has id {verdict!r}")
             connection.execute(
-                "INSERT OR REPLACE INTO acknowledgement (verdict, who, note, at, label) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO acknowledgement (verdict, who, note, at, label) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (verdict) DO UPDATE SET who = excluded.who, note = excluded.note, at = excluded.at, "
+                "label = iif(excluded.label = '', label, excluded.label)",
                 (verdict, who, note, now, label),
             )
 

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from streams import Reference, Scores, Stream, answer
 
+NARROWEST = 1e-9
 _KNOWN: dict = {}
 
 
@@ -23,14 +24,18 @@ def judge(reference: Reference, stream: Stream) -> Scores:
 
 
 def _scores(result: pd.DataFrame) -> list[float]:
-    """Return the largest distance of all columns from the middle of their thresholds, in half widths."""
+    """Return the largest distance of all columns from the middle of their thresholds, in half widths.
+
+    A column that never differed within the reference has thresholds of no width: any value would be infinitely far off.
+    """
 
     def part(name: str) -> np.ndarray:
         return result[[column for column in result.columns if column[-1] == name]].to_numpy(float)
 
     upper, lower = part("upper_threshold"), np.nan_to_num(part("lower_threshold"))
-    half = np.maximum((upper - lower) / 2, 1e-12)
-    return (np.abs(part("value") - (upper + lower) / 2) / half).max(axis=1).tolist()
+    half = (upper - lower) / 2
+    far = np.abs(part("value") - (upper + lower) / 2) / np.where(half > NARROWEST, half, np.inf)
+    return far.max(axis=1).tolist()
 
 
 def _fitted(reference: Reference, number: int, size: int) -> tuple:

@@ -63,6 +63,9 @@ def test_a_line_that_is_still_being_written_waits(tmp_path: Path):
         ('kind = "scan"\nfirst = [1, 5]\nobject = 3', "has object = 3: write a name"),
         ('kind = "scan"\nfirst = [1, 5]\nquantities = "rate"', "has the quantities 'rate': write a list"),
         ('kind = "scan"\nfirst = [1, 5]\nwhere = "jet"', "has 'where': known are eta, first, kind"),
+        ('kind = "scan"\nfirst = [1, 5]\nquantities = []', "has quantities = []: name some, or leave it out"),
+        ('kind = "scan"\nfirst = [1, 5]\nstream = ""', "has stream = '': write a name, or leave it out to cover all"),
+        ('kind = "scan"\nfirst = [1, 5]\nobject = ""', "has object = '': write a name, or leave it out to cover all"),
         ("kind = ", "Invalid value"),
     ],
 )
@@ -171,6 +174,9 @@ def test_check_says_which_names_nothing_here_bears(tmp_path: Path, capsys: pytes
     assert "'emittance scan' from 401000:120 is about stream 'l1anomalie': configured are l1anomaly" in said
     assert "'HEM15 off' from 401000:1 is about object 'jets': the models have egamma, jet, met, muon" in said
     assert "covers the quantity 'jet phi harmonics *': no quantity of any model is called so" in said
+    (tmp_path / "known.toml").write_text(TOML.replace("[-3.0, -1.3]", "[50.0, 60.0]"))
+    assert main(["check", str(config)]) == 1
+    assert "covers a place where nothing looks: eta (50.0, 60.0)" in capsys.readouterr().err
 
 
 def test_check_reads_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -195,3 +201,7 @@ def test_a_replay_follows_the_file(tmp_path: Path, capsys: pytest.CaptureFixture
     assert [each["evidence"]["known"] for each in verdicts] == [[], ["scan"], []]
     assert verdicts[1]["evidence"]["unjudged"] == "scan is known"
     assert "learning" in verdicts[0]["evidence"]["unjudged"]
+    main(["replay", str(run), "--models", str(MODELS), "--known", str(known)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].endswith("  scan is known")
+    assert "learning" in lines[0]

@@ -131,9 +131,11 @@ def test_an_acknowledgement_says_whether_the_alarm_was_true(room: Room, label: s
     answer = room.say(f"/api/v1/verdicts/{verdict}/ack", who="shifter", note="", label=label)
     assert answer.json()["label"] == label
     assert room.house.said == [("acknowledge", verdict, "shifter", "", label)]
-    refused = room.say(f"/api/v1/verdicts/{verdict}/ack", who="shifter", label="maybe")
-    assert refused.status_code == 400
-    assert "label is 'maybe': an alarm is 'true' or 'false'" in refused.json()["error"]
+    for wrong, said in (("maybe", '"maybe"'), (True, "true"), (["true"], '["true"]'), (None, "null")):
+        refused = room.say(f"/api/v1/verdicts/{verdict}/ack", who="shifter", label=wrong)
+        assert refused.status_code == 400
+        assert f'label is {said}: send the text "true" or "false"' in refused.json()["error"]
+    assert len(room.house.said) == 1
     assert room.say("/api/v1/retrain/retrain-51ad/approve", who="anna", label="true").status_code == 400
 
 

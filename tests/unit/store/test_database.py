@@ -184,8 +184,9 @@ def test_labels_are_counted_by_stream_and_the_latest_word_counts(database: Datab
         database.acknowledge(verdict, who="ann", note="", now=2.0, label=label)
     assert database.labels(STREAM) == {"true": 1, "false": 2}
     assert database.labels("another") == {}
-    database.acknowledge("v1", who="ann", note="", now=3.0)
-    assert database.labels(STREAM) == {"false": 2}
+    database.acknowledge("v1", who="bob", note="looking", now=3.0)  # who only looks takes no label back
+    assert database.labels(STREAM) == {"true": 1, "false": 2}
+    assert database.acknowledgement("v1") == {"who": "bob", "note": "looking", "at": 3.0, "label": "true"}
 
 
 def test_a_file_of_the_first_version_learns_labels(path: Path) -> None:
