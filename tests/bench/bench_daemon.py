@@ -26,6 +26,7 @@ import emulator
 from emulator.detector import MODELS
 from monitor.app.back import Judging
 from monitor.app.compose import aggregator_of, book_of, compose, limits_of, worker_of
+from monitor.app.counting import counting
 from monitor.app.settings import Settings
 from monitor.app.shelf import CardShelf
 from monitor.app.simulate import STREAM, TOPIC
@@ -113,7 +114,7 @@ def stages(given: Settings, raw: Sequence[Record]) -> tuple[Rows, Rows]:
         batches = [each.content for each in received if isinstance(each.content, Batch)]
         model, scoring, worker = (
             shelf.find(batches[0].header.model, None, runs=(1, 1), menu=""),
-            Scoring(shelf),
+            Scoring(shelf, counting()),
             worker_of(given, shelf),
         )
         scored = [scoring.score(each) for each in batches]
