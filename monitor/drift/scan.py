@@ -49,6 +49,7 @@ MARGIN = 3.0
 MOST_SIGHTINGS = 512
 MOST_TOLD = 8
 _STEEPEST_STEP = 40.0  # of ln L in one lumisection: enough to reach any cap, small enough for a single's range
+_BLOCK = 8192
 _RUN_SHIFT = 32
 
 
@@ -140,7 +141,7 @@ class Scan:
 
     def average(self, staked: Stakes) -> float:
         """Return ln of the weighted average of all M."""
-        total = float(self.m.mean(axis=(0, 1)) @ staked.share)
+        total = float((_flat(self.m) @ staked.share).mean())
         return float(np.log(total)) if total > 0 else float("-inf")
 
 
@@ -205,9 +206,8 @@ def advance(
 
     Windows of `void` (w,) are emptied.
     """
-    step = staked.gain * seen.seen.astype(np.float32) - staked.loss * seen.expected.astype(np.float32)
     cap = np.exp(line + MARGIN + np.log(len(BETS) * 2 / staked.share.min(initial=1.0)))
-    m = np.minimum((scan.m + 1) * np.exp(np.minimum(step, np.float32(_STEEPEST_STEP))), np.float32(cap))
+    m = _grown(scan.m, staked, seen, cap=float(cap))
     followed = _followed(scan.sightings, seen)
     back = followed.back >= PROOF
     m[:, followed.direction[back], followed.window[back]] = 0.0
@@ -235,6 +235,30 @@ def shifts(scan: Scan, seen: Look, page: Page, *, line: float, least: float) -> 
     return told
 
 
+def _grown(m: Singles, staked: Stakes, seen: Look, *, cap: float) -> Singles:
+    """Return (M + 1) L, at most `cap`; a block at a time, which stays in the cache."""
+    x, e = seen.seen.astype(np.float32), seen.expected.astype(np.float32)
+    grown = np.empty_like(m)
+    for start in range(0, m.shape[-1], _BLOCK):
+        part = np.s_[..., start : start + _BLOCK]
+        step = staked.gain[part] * x[part]
+        step -= staked.loss[part] * e[part]
+        np.exp(np.minimum(step, np.float32(_STEEPEST_STEP), out=step), out=step)
+        step *= m[part] + np.float32(1.0)
+        np.minimum(step, np.float32(cap), out=grown[part])
+    return grown
+
+
+def _flat(m: Singles) -> Singles:
+    return m.reshape(m.shape[0] * m.shape[1], m.shape[2])
+
+
+def _mixed(m: Singles) -> Singles:
+    """Return the average of M over bets and directions (w,)."""
+    flat = _flat(m)
+    return np.full(len(flat), 1 / len(flat), np.float32) @ flat
+
+
 def _followed(sighted: Sightings, seen: Look) -> Sightings:
     """Return the sightings with one lumisection more."""
     x, e = seen.seen[sighted.window], seen.expected[sighted.window]
@@ -247,10 +271,11 @@ def _followed(sighted: Sightings, seen: Look) -> Sightings:
 
 def _noticed(m: Singles, sighted: Sightings, seen: Look, lumisection: Lumisection) -> Sightings:
     """Return the sightings without those that have faded, and with what has newly risen."""
-    mixed = m.mean(axis=(0, 1))
-    risen = np.flatnonzero(mixed >= np.float32(np.exp(NOTICED)))
-    kept = sighted.chosen(np.isin(sighted.window, risen))
-    fresh = risen[~np.isin(risen, kept.window)]
+    mixed = _mixed(m)
+    high = mixed >= np.float32(np.exp(NOTICED))
+    kept = sighted.chosen(high[sighted.window])
+    high[kept.window] = False
+    fresh = np.flatnonzero(high)
     fresh = fresh[np.argsort(-mixed[fresh], kind="stable")][: MOST_SIGHTINGS - len(kept)]
     mark = np.int64((lumisection.run << _RUN_SHIFT) | lumisection.ls)
     count = len(fresh)

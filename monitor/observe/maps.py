@@ -92,12 +92,13 @@ def _harmonics(grids: tuple[Grid, ...]) -> Section:
     """Return the mean of cos(m phi - a) for the objects of grids of equally many columns, one by one or together."""
     middle = 2 * pi * (np.arange(grids[0].columns) + 0.5) / grids[0].columns
     waves = np.stack([np.cos(m * middle - pi * k / ANGLES) for m in HARMONICS for k in range(ANGLES)])
+    squares = waves**2
 
     def measure(summary: Summary) -> Measured:
         around = np.sum([grid.of(summary.counts["towers"]).sum(axis=0) for grid in grids], axis=0, dtype=np.float64)
         entries = around.sum()
         mean = waves @ around / max(entries, 1.0)
-        spread = np.maximum(waves**2 @ around / max(entries, 1.0) - mean**2, 0.0)
+        spread = np.maximum(squares @ around / max(entries, 1.0) - mean**2, 0.0)
         return mean, np.full(len(waves), entries), spread
 
     name = grids[0].name if len(grids) == 1 else "objects"

@@ -95,7 +95,7 @@ class Windows:
         if not fields:
             return np.zeros(0)
         whole = [_integral(field) for field in fields]
-        parts = [_windowed(whole[pane.layer], pane) for pane in self.panes]
+        parts = [fields[p.layer] if p.tall == p.wide == 1 else _windowed(whole[p.layer], p) for p in self.panes]
         return np.concatenate([part.reshape(*part.shape[:-2], -1) for part in parts], axis=-1)
 
     def where(self, holds: Callable[[str | None, Interval | None, Interval | None], bool]) -> NDArray[np.bool_]:
@@ -174,5 +174,5 @@ def _integral(field: NDArray[np.float64]) -> NDArray[np.float64]:
 def _windowed(whole: NDArray[np.float64], pane: Pane) -> NDArray[np.float64]:
     last = int(pane.columns[-1]) + 1
     step = int(pane.columns[1]) if len(pane.columns) > 1 else 1
-    across = whole[..., pane.wide : pane.wide + last : step] - whole[..., :last:step]
-    return np.asarray(across[..., pane.rows + pane.tall, :] - across[..., pane.rows, :])
+    down = whole.take(pane.rows + pane.tall, axis=-2) - whole.take(pane.rows, axis=-2)
+    return np.asarray(down[..., pane.wide : pane.wide + last : step] - down[..., :last:step])
