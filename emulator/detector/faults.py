@@ -16,6 +16,7 @@ from emulator.detector.layout import CALO_ETA_LSB, CALO_PHI_STEPS, JET, L1_LAYOU
 from emulator.detector.objects import Candidates, Floats, Integers, Objects, momentum
 
 Scores = NDArray[np.int64]
+Crossings = NDArray[np.uint16]
 
 
 class Hardware(Protocol):
@@ -41,6 +42,10 @@ class Fault:
     def seen(self, objects: Objects, *, age: int, chance: np.random.Generator) -> Objects:  # noqa: ARG002 — the interface
         """Return what the broken detector sees."""
         return objects
+
+    def recorded(self, bx: Crossings, chance: np.random.Generator) -> Crossings:  # noqa: ARG002 — the interface
+        """Return the crossings (n,) that the events are recorded in."""
+        return bx
 
     def scored(self, hardware: Hardware, inputs: Integers) -> Scores:
         """Return the broken hardware's raw scores of the recorded inputs."""
@@ -199,6 +204,17 @@ class NoiseBurst(Fault):
         phi = chance.integers(0, CALO_PHI_STEPS, shape, dtype=np.int16)
         pt = np.where(chance.random(shape) < 0.5, energy, np.float32(0))
         return _added(objects, Candidates(pt, eta, phi), as_egamma=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Late(Fault):
+    """A share of the events is recorded one crossing late: the last ones of a train come behind its end."""
+
+    share: float
+
+    def recorded(self, bx: Crossings, chance: np.random.Generator) -> Crossings:
+        """Move some of them on by one; the abort gap is behind the last."""
+        return bx + (chance.random(len(bx)) < self.share).astype(np.uint16)
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,7 @@ def _lumisection(taking: _Taking, response: Response, fill: Fill, ls: int, *, fa
         producer="producer-0",
         orbit=crossings.orbit,
         event=np.arange(1, taking.events + 1, dtype=np.uint64) + np.uint64((ls - 1) * taking.events),
-        bx=crossings.bx,
+        bx=fault.recorded(crossings.bx, generator(fill.seed, Purpose.FAULT, fill.run, ls)),
         pileup=crossings.reported,
         inputs=inputs,
         score=score,

@@ -258,6 +258,7 @@ def worker_of(settings: Settings, shelf: CardShelf) -> Worker:
         shelf=shelf,
         calendar=calendar_of(settings),
         library=counting(),
+        crossings=settings.site.site().crossings,
     )
 
 

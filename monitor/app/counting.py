@@ -9,7 +9,7 @@ import logging
 from emulator.engines.compiler import NotCompiled, installed, library_of
 from monitor.observe.kernel import UNIT, source
 
-FLAGS = ("-O3", "-fwrapv", "-fPIC", "-shared", "-fvisibility=default")
+FLAGS = ("-O3", "-march=native", "-fwrapv", "-fPIC", "-shared", "-fvisibility=default")
 log = logging.getLogger(__name__)
 
 

@@ -160,7 +160,7 @@ def learned(
     Raises `Unlearnable`.
     """
     worker, refused, known = (
-        Worker(streams=streams, shelf=shelf, library=counting()),
+        Worker(streams=streams, shelf=shelf, library=counting(), crossings=site.crossings),
         Refusals(),
         known or KnownConditions(),
     )

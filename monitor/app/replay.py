@@ -85,7 +85,7 @@ def judge(
     known = known_of(settings)
     if known is not None:
         aggregator.know(known.conditions)
-    worker = Worker(streams=streams, shelf=shelf, library=counting())
+    worker = Worker(streams=streams, shelf=shelf, library=counting(), crossings=settings.site.site().crossings)
     for closed, now in walk(contents, worker, site=settings.site.site(), refused=refused):
         yield from aggregator.step((closed,), now=now).judged
 

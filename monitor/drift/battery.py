@@ -19,6 +19,7 @@ from monitor.drift.judgement import Judgement, Reading, accept_rate, judge, read
 from monitor.drift.mismatch import USUAL_FLOOR
 from monitor.drift.second_opinion import Opinion
 from monitor.drift.state import BatteryState
+from monitor.observe.components import FAMILY as COMPONENTS
 from monitor.observe.quantities import catalogue, measure
 from monitor.observe.summary import Summary
 from monitor.observe.windows import windows
@@ -77,6 +78,8 @@ class Battery:
             What is known to be going on: it silences what it covers, and agreement never.
         """
         state = self._of_epoch(state, summary)
+        trains = state.filling.trains(summary.key.lumisection.run)
+        state = replace(state, filling=state.filling.taught(summary))
         floor = self._floor if floor is None else floor
         state = replace(state, mismatch=self._agree(state, summary, floor))
         reason = (unjudged or "no reference") if page is None else page.unjudged(summary)
@@ -86,7 +89,7 @@ class Battery:
             shifts: tuple[Shift, ...] = ()
             state = replace(state, opinion=self._heard(state.opinion, summary, None))
         else:
-            reading = read(summary, page)
+            reading = read(summary, page, trains)
             state = _on_page(state, page, reading, run=summary.key.lumisection.run)
             judged = self._judge(state, reading, page, summary)
             state = self._detect(state, judged, page, summary, known)
@@ -111,7 +114,8 @@ class Battery:
         if state is not None and state.epoch == summary.key.epoch:
             return state
         watched = len(second_opinion.chosen(catalogue(summary.shape)))
-        return BatteryState.begin(summary.key.epoch, watched=watched)
+        filling = None if state is None else state.filling
+        return BatteryState.begin(summary.key.epoch, watched=watched, filling=filling)
 
     def _agree(self, state: BatteryState, summary: Summary, floor: float) -> mismatch.Mismatch:
         return mismatch.advance(
@@ -139,7 +143,7 @@ class Battery:
     def _judge(self, state: BatteryState, reading: Reading, page: Page, summary: Summary) -> _Judged:
         centre, tolerance = state.anchor.null(reading, page)
         # A page of one fill is anchored already; without pile-up, its decay would look like a change within the run.
-        settled = state.anchor.settled & (page.fills > 1) & np.isfinite(summary.pileup)
+        settled = state.anchor.settled & (page.fills > 1) & np.isfinite(summary.pileup) & ~page.scarce[reading.index]
         anchored = judge(reading, self._bets, centre=centre, tolerance=tolerance)
         anchored = replace(
             anchored,
@@ -244,9 +248,11 @@ def _on_page(state: BatteryState, page: Page, reading: Reading, *, run: int) -> 
 def _ordered(found: list[tuple[float, Shift]]) -> tuple[Shift, ...]:
     """Return the cases, over the line first, and then by how much has moved: detectors at their cap are equal.
 
-    A quantity that has moved both from its page and within its run is told once.
+    A component mixes all inputs, so whatever points somewhere is told before it. A quantity that has moved both from
+    its page and within its run is told once.
     """
     best: dict[str, tuple[float, Shift]] = {}
-    for size, shift in sorted(found, key=lambda each: (-min(each[1].ratio, 1.0), -each[0])):
+    order = sorted(found, key=lambda each: (-min(each[1].ratio, 1.0), each[1].family == COMPONENTS, -each[0]))
+    for size, shift in order:
         best.setdefault(shift.quantity, (size, shift))
     return tuple(shift for _, shift in best.values())[:MOST_SHOWN]

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.observe.components import FAMILY as COMPONENTS
 from monitor.observe.quantities import catalogue
 from monitor.observe.shape import Shape
 from monitor.observe.windows import windows
@@ -24,12 +25,17 @@ class Covered:
 
 @lru_cache(maxsize=64)
 def covered_by(known: tuple[Known, ...], shape: Shape) -> Covered:
-    """Return what known conditions cover; remembered, because they last for many lumisections."""
+    """Return what known conditions cover; remembered, because they last for many lumisections.
+
+    A place or an object covers the components too: each of them mixes all inputs, also those that are known to differ.
+    """
     quantities, panes = catalogue(shape), windows(shape)
+    mixed = quantities.family == quantities.families.index(COMPONENTS)
     silent, dark = np.zeros(len(quantities), np.bool_), np.zeros(len(panes), np.bool_)
     for each in known:
         pairs = zip(quantities.names, quantities.regions, strict=True)
         silent |= np.asarray([each.names(name) or each.meets(r.object, r.eta, r.phi) for name, r in pairs], np.bool_)
         if each.somewhere:
+            silent |= mixed
             dark |= panes.where(each.meets)
     return Covered(silent, dark)

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from monitor.drift import gaussian, poisson
 from monitor.drift.evidence import AcceptRate, Shift, Where
 from monitor.drift.trail import Trail
+from monitor.observe.frame import Frame
 from monitor.observe.quantities import Catalogue, catalogue, measure
 from monitor.observe.summary import Summary
+from monitor.observe.trains import Trains
 from monitor.reference.page import Page
 
 Floats = NDArray[np.float64]
@@ -106,11 +108,11 @@ class Judgement:
         )
 
 
-def read(summary: Summary, page: Page) -> Reading:
-    """Return the quantities of `summary` that a page which can judge it knows."""
+def read(summary: Summary, page: Page, trains: Trains | None = None) -> Reading:
+    """Return the quantities of `summary` that a page which can judge it knows; `trains` are those of its run."""
     quantities = catalogue(summary.shape)
     index = np.flatnonzero(page.live)
-    seen, expectation = measure(summary).turned(page.usual), page.expect(summary.pileup)
+    seen, expectation = measure(summary, Frame(trains, page.axes)).turned(page.usual), page.expect(summary.pileup)
     exposure, counted = seen.exposure[index], quantities.counted[index]
     centre, entries = expectation.centre[index], np.maximum(exposure, 1.0)
     noise = scaled_noise(expectation.noise[index], entries, page.exposure[index])

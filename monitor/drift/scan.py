@@ -28,7 +28,7 @@ from monitor.observe.grid import MOST_COLUMNS
 from monitor.observe.maps import place
 from monitor.observe.summary import Summary
 from monitor.observe.windows import Windows, windows
-from monitor.reference.page import Page
+from monitor.reference.page import RARE, Page
 from monitor.reference.places import PSEUDO, counted_in
 from monitor.trigger.lumisection import Lumisection
 
@@ -41,7 +41,6 @@ STEEPEST = 64.0
 WIDTHS = 4.0
 """Standard deviations of the fills' wobble, and of the reference's own error, that are benign."""
 MOST_TOLERANCE = 1.0  # then nothing at all is benign too, and no downward bet can win
-RARE = 6.0
 FEWEST = 0.02
 NOTICED = 6.0
 PROOF = 7.0

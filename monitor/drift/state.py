@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from emulator.pack import Unreadable, pack, unpack
 from monitor.drift.anchor import Anchor
 from monitor.drift.bench import Bench
+from monitor.drift.filling import Filling
 from monitor.drift.mismatch import Mismatch
 from monitor.drift.scan import Scan, Sightings
 from monitor.drift.second_opinion import Opinion
@@ -35,6 +36,8 @@ class BatteryState:
         Detectors of the page's live quantities: against the page, and against where the run has been (`anchor`).
     scan
         Detectors of the windows of the eta-phi grids.
+    filling
+        Where in the orbit this run's events lie; an epoch's end leaves it as it is.
     """
 
     epoch: Epoch | None
@@ -46,9 +49,10 @@ class BatteryState:
     scan: Scan
     mismatch: Mismatch
     opinion: Opinion
+    filling: Filling
 
     @classmethod
-    def begin(cls, epoch: Epoch | None = None, *, watched: int = 0) -> BatteryState:
+    def begin(cls, epoch: Epoch | None = None, *, watched: int = 0, filling: Filling | None = None) -> BatteryState:
         """Return the state before the first lumisection of an epoch; river will watch `watched` quantities."""
         return cls(
             epoch=epoch,
@@ -60,6 +64,7 @@ class BatteryState:
             scan=Scan.fresh(0),
             mismatch=Mismatch.fresh(),
             opinion=Opinion.fresh(watched),
+            filling=filling or Filling.fresh(),
         )
 
     def to_bytes(self) -> bytes:
@@ -70,6 +75,7 @@ class BatteryState:
             "page": self.page,
             "age": self.age,
             "run": self.anchor.run,
+            "filling": self.filling.run,
             "mismatch": [since and list(since), self.mismatch.compared, self.mismatch.mismatched],
         }
         return pack(
@@ -86,6 +92,7 @@ class BatteryState:
                 "mismatch.back": np.asarray([self.mismatch.back]),
                 "residuals": self.opinion.residuals,
                 "mismatches": self.opinion.mismatches,
+                "filling": self.filling.events,
             },
         )
 
@@ -107,6 +114,7 @@ class BatteryState:
                 scan=Scan(arrays["scan.m"], Sightings(*(arrays[f"scan.{name}"] for name in Sightings.__slots__))),
                 mismatch=Mismatch(arrays["mismatch.log_m"], mark, compared, mismatched, back),
                 opinion=Opinion(arrays["residuals"], arrays["mismatches"]),
+                filling=Filling(names["filling"], arrays["filling"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise Unreadable(f"{len(content)} bytes are packed, but are not a battery's state: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.observe.binning import SCORE_BINS, SCORE_HALF, SIGNED_HALF, STEPS, score_edges
-from monitor.observe.section import Floats, Measured, Region, Section
+from monitor.observe.section import Floats, Measured, Region, Section, alone
 from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
 
@@ -22,7 +22,7 @@ def _rate() -> Section:
     def measure(summary: Summary) -> Measured:
         return counted([summary.accepted], summary.tally("decided"))
 
-    return Section("rate", counted=True, names=(ACCEPT_RATE,), regions=(EVERYWHERE,), measure=measure, once=True)
+    return Section("rate", counted=True, names=(ACCEPT_RATE,), regions=(EVERYWHERE,), measure=alone(measure), once=True)
 
 
 def _tails(shape: Shape) -> Section:
@@ -35,7 +35,9 @@ def _tails(shape: Shape) -> Section:
         over = summary.counts["score"][:, ::-1].cumsum(axis=1)[:, ::-1]
         return counted(over[:, cuts].ravel(), summary.events)
 
-    return Section("score", counted=True, names=names, regions=(EVERYWHERE,) * len(names), measure=measure, once=True)
+    return Section(
+        "score", counted=True, names=names, regions=(EVERYWHERE,) * len(names), measure=alone(measure), once=True
+    )
 
 
 def _score_mean(shape: Shape) -> Section:
@@ -45,7 +47,7 @@ def _score_mean(shape: Shape) -> Section:
     def measure(summary: Summary) -> Measured:
         return averaged(summary.counts["score"], octaves)
 
-    return Section("score", counted=False, names=names, regions=(EVERYWHERE,) * shape.outputs, measure=measure)
+    return Section("score", counted=False, names=names, regions=(EVERYWHERE,) * shape.outputs, measure=alone(measure))
 
 
 _WORDS = {"multiplicity": "multiplicity", "leading": "leading pt (log mean)", "sum": "scalar pt sum (log mean)"}
@@ -93,7 +95,7 @@ def _feature_means(shape: Shape, family: str, *, rows: list[int], scale: float) 
         counted=False,
         names=tuple(f"{name} {_WORDS[feature]}" for name, feature in features),
         regions=tuple(Region(object=name) for name, _ in features),
-        measure=measure,
+        measure=alone(measure),
     )
 
 
@@ -118,7 +120,7 @@ def _dependence(shape: Shape) -> Section:
         counted=False,
         names=tuple(f"correlation of {names[a]} and {names[b]}" for a, b in zip(first, second, strict=True)),
         regions=tuple(_common(features[a][0], features[b][0]) for a, b in zip(first, second, strict=True)),
-        measure=measure,
+        measure=alone(measure),
     )
 
 

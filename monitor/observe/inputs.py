@@ -20,8 +20,8 @@ from monitor.observe.grid import Grid
 from monitor.observe.kernel import Kernel, Plan, Sizes
 from monitor.observe.shape import Shape
 
-BLOCK = 2048
-"""Events counted at once: what is worked out of them stays in the cache."""
+BLOCK = 1024
+"""Events counted at once: what is worked out of them stays in the cache, and sums of their products in a single."""
 
 _BIN_BITS = 8  # the bins of an eta and a phi add up to less than 2^8: one shift serves both
 _SIZES = Sizes(BINS, _BIN_BITS, STEPS, SCORE_HALF)
@@ -59,12 +59,14 @@ class InputCounter:
             if group.name in grids
         ]
         self._plain = list(shape.plain())
+        self._paired = np.array(shape.paired, np.intp)
+        self._nothing = np.array([binning.bins(np.zeros(1, np.int64))[0] for binning in shape.binnings()], np.uint8)
         self._kernel = None if library is None else Kernel(library, self._plan(shape.inputs), _SIZES)
 
     def count(self, counts: Counts, inputs: NDArray[Any], score: NDArray[np.int64]) -> None:
         """Add raw `inputs`, int16 or int32 (n, inputs), to `counts`; `score` (n,) is the bin of each event's score."""
         if self._kernel is not None and self._kernel.serves(inputs):
-            features = self._kernel.count(inputs, counts["inputs"], counts["towers"])
+            features = self._kernel.count(inputs, counts)
             _multiply(counts, np.column_stack([features, score]).T)
             return
         for start in range(0, len(inputs), BLOCK):
@@ -80,13 +82,22 @@ class InputCounter:
             first = raw[self._first]
             absent = first == 0
             features = self._summed(first, ~absent, bins)
+            bins = np.where(absent[self._object_of], self._nothing[:, None], bins)
+            self._count_pairs(counts, bins)
             bins = np.maximum(bins, (absent * np.uint8(BINS))[self._object_of])
             self._count_towers(counts["towers"], found, absent)
         else:
             features = [*bins[self._plain]]
+            self._count_pairs(counts, bins)
         places = np.add(bins, self._histogram_of, out=places)
         counts["inputs"] += np.bincount(places.ravel(), minlength=counts["inputs"].size).reshape(-1, BINS + 1)
         _multiply(counts, np.array([*features, score], dtype=np.float64))
+
+    def _count_pairs(self, counts: Counts, bins: NDArray[np.uint8]) -> None:
+        """Add the products of all pairs of bins (inputs, n): below 96^2 `BLOCK` < 2^24, where singles are whole."""
+        chosen = bins[self._paired].astype(np.float32)
+        counts["paired"] += chosen.sum(axis=1, dtype=np.float64).astype(np.int64)
+        counts["pairs"] += (chosen @ chosen.T)[np.tril_indices(len(chosen))].astype(np.int64)
 
     def _plan(self, inputs: int) -> Plan:
         """Return the same tables and places, as the compiled code reads them."""
@@ -108,6 +119,8 @@ class InputCounter:
             maps=np.ascontiguousarray(places[:, :3]),
             map_cells=np.ascontiguousarray(places[:, 3]),
             plain=np.array(self._plain, np.int32),
+            paired=self._paired.astype(np.int32),
+            nothing=self._nothing,
         )
 
     def _summed(self, first: NDArray[Any], present: NDArray[np.bool_], bins: NDArray[np.uint8]) -> list[NDArray[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from importlib import resources
 from typing import Any
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 
 UNIT = "counting.cpp"
 TYPES = ("int16", "int32")
+COUNTED = ("inputs", "towers", "paired", "pairs")
+BLOCK = 1024
+"""Events of which products are summed at once; as in the C++."""
 
 
 def source() -> bytes:
@@ -41,6 +45,10 @@ class Plan:
         First cell of the object's grid.
     plain : int32
         Inputs that serve as features where there are no objects.
+    paired : int32
+        Inputs of which all products are summed.
+    nothing : uint8 (inputs,)
+        Bin of an input that is 0: what an object that is absent counts as in a product.
     """
 
     table: NDArray[np.uint32]
@@ -51,6 +59,8 @@ class Plan:
     maps: NDArray[np.int64]
     map_cells: NDArray[np.int64]
     plain: NDArray[np.int32]
+    paired: NDArray[np.int32]
+    nothing: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ class Sizes:
 
 _ARRAYS = tuple(field.name for field in fields(Plan))
 _SIZES = tuple(field.name for field in fields(Sizes))
-_LENGTHS = ("inputs", "n_groups", "n_maps", "n_plain", "features")
+_LENGTHS = ("inputs", "n_groups", "n_maps", "n_plain", "n_paired", "features")
 
 
 class _Plan(ctypes.Structure):
@@ -81,10 +91,10 @@ class Kernel:
         arrays = [getattr(plan, name) for name in _ARRAYS]
         if not all(array.flags.c_contiguous for array in arrays):
             raise ValueError("a plan's arrays must be contiguous: the compiled code reads them by address")
-        self.inputs, self._bins = len(plan.table_of), sizes.bins
+        self.inputs, self.paired, self._bins = len(plan.table_of), len(plan.paired), sizes.bins
         alone = int((np.diff(plan.groups, axis=1) == 1).sum())  # a single object has one feature, several have three
         self.features = 3 * len(plan.groups) - 2 * alone + len(plan.plain)
-        lengths = (self.inputs, len(plan.groups), len(plan.maps), len(plan.plain), self.features)
+        lengths = (self.inputs, len(plan.groups), len(plan.maps), len(plan.plain), len(plan.paired), self.features)
         self._plan = _Plan(*(array.ctypes.data for array in arrays), *astuple(sizes), *lengths)
         self._functions = {name: getattr(library, f"trigwatch_count_{name}") for name in TYPES}
 
@@ -92,22 +102,30 @@ class Kernel:
         """Say whether it counts inputs of this type and width."""
         return inputs.dtype.name in TYPES and inputs.dtype.isnative and inputs.shape[1:] == (self.inputs,)
 
-    def count(
-        self, inputs: NDArray[Any], histogram: NDArray[np.int64], towers: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Add raw `inputs` (n, inputs) to `histogram` (inputs, bins + 1) and `towers` (cells,).
+    def count(self, inputs: NDArray[Any], counts: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float64]:
+        """Add raw `inputs` (n, inputs) to the `COUNTED` arrays of a summary's counts.
 
         Returns
         -------
         float64 (n, features)
             The features of every event: whole numbers.
         """
-        if histogram.shape != (self.inputs, self._bins + 1) or not histogram.flags.c_contiguous:
-            raise ValueError(f"a histogram {histogram.shape} is not contiguous ({self.inputs}, {self._bins + 1})")
+        self._check(counts)
         rows = np.ascontiguousarray(inputs)
         features = np.empty((len(rows), self.features))
         found = np.empty(self.inputs, np.uint32)
-        arrays = (rows, histogram, towers, features, found)
+        columns = np.zeros((self.paired, BLOCK), np.uint8)
+        arrays = (rows, *(counts[name] for name in COUNTED), features, found, columns)
         first, *others = (ctypes.c_void_p(array.ctypes.data) for array in arrays)
         self._functions[rows.dtype.name](ctypes.byref(self._plan), first, ctypes.c_int64(len(rows)), *others)
         return features
+
+    def _check(self, counts: Mapping[str, NDArray[np.int64]]) -> None:
+        wanted = {
+            "inputs": (self.inputs, self._bins + 1),
+            "paired": (self.paired,),
+            "pairs": (self.paired * (self.paired + 1) // 2,),
+        }
+        for name, shape in wanted.items():
+            if counts[name].shape != shape or not counts[name].flags.c_contiguous:
+                raise ValueError(f"counts of {name} {counts[name].shape} are not contiguous {shape}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.observe.events import counted
 from monitor.observe.grid import Grid
-from monitor.observe.section import Measured, Region, Section
+from monitor.observe.section import Measured, Region, Section, alone
 from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
 
@@ -65,7 +65,7 @@ def _rings(grid: Grid) -> Section:
     physical = [grid.eta_edge(int(row)) for row in edges]
     regions = tuple(Region(grid.name, eta=(a, b)) for a, b in pairwise(physical))
     names = tuple(f"{grid.name} ring {place(region)}" for region in regions)
-    return Section("ring", counted=True, names=names, regions=regions, measure=measure)
+    return Section("ring", counted=True, names=names, regions=regions, measure=alone(measure))
 
 
 def _sectors(grid: Grid) -> Section:
@@ -78,7 +78,7 @@ def _sectors(grid: Grid) -> Section:
     physical = [grid.phi_edge(int(column)) for column in edges]
     regions = tuple(Region(grid.name, phi=(a, b)) for a, b in pairwise(physical))
     names = tuple(f"{grid.name} sector {place(region)}" for region in regions)
-    return Section("sector", counted=True, names=names, regions=regions, measure=measure)
+    return Section("sector", counted=True, names=names, regions=regions, measure=alone(measure))
 
 
 def place(region: Region) -> str:
@@ -106,4 +106,4 @@ def _harmonics(grids: tuple[Grid, ...]) -> Section:
         f"{name} phi harmonic {m} at {180 * k / (ANGLES * m):.0f} degrees" for m in HARMONICS for k in range(ANGLES)
     )
     regions = (Region(name if len(grids) == 1 else None),) * len(names)
-    return Section("harmonic", counted=False, names=names, regions=regions, measure=measure, alike=ANGLES)
+    return Section("harmonic", counted=False, names=names, regions=regions, measure=alone(measure), alike=ANGLES)

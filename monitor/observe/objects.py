@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from emulator.layout import ObjectGroup
 from monitor.observe.binning import BINS, STEPS
 from monitor.observe.events import EVERYWHERE, averaged, counted
-from monitor.observe.section import Floats, Measured, Region, Section
+from monitor.observe.section import Floats, Measured, Region, Section, alone
 from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
 
@@ -46,7 +46,7 @@ def _presence(shape: Shape) -> Section:
         counted=True,
         names=tuple(f"{_member(group, index)} present" for group, index in members),
         regions=tuple(Region(object=group.name) for group, _ in members),
-        measure=measure,
+        measure=alone(measure),
         once=True,
     )
 
@@ -70,7 +70,7 @@ def _response(shape: Shape) -> Section:
         counted=False,
         names=tuple(f"{name} pt (log mean)" for name in names),
         regions=tuple(Region(object=name) for name in regions),
-        measure=measure,
+        measure=alone(measure),
     )
 
 
@@ -102,7 +102,7 @@ def _over(group: ObjectGroup, name: str, *, cuts: NDArray[np.int64], heights: li
         counted=True,
         names=tuple(f"{name} {axis.name} >= {edge:g} {axis.unit}".strip() for edge in heights),
         regions=(Region(object=group.name),) * len(heights),
-        measure=measure,
+        measure=alone(measure),
         once=members == slice(1),
     )
 
@@ -128,7 +128,7 @@ def _position(group: ObjectGroup) -> tuple[Section, ...]:
             counted=False,
             names=(f"{group.name} mean eta", f"{group.name} mean |eta|"),
             regions=(Region(object=group.name),) * 2,
-            measure=measure,
+            measure=alone(measure),
         ),
     )
 
@@ -154,7 +154,7 @@ def _plain(shape: Shape) -> tuple[Section, ...]:
 
     def section(family: str, counts: bool, called: tuple[str, ...], how: Callable[[Summary], Measured]) -> Section:  # noqa: FBT001 -- a table of three
         regions = (EVERYWHERE,) * len(called)
-        return Section(family, counted=counts, names=called, regions=regions, measure=how, once=counts)
+        return Section(family, counted=counts, names=called, regions=regions, measure=alone(how), once=counts)
 
     return (
         section("occupancy", True, tuple(f"{name} not zero" for name in names), present),  # noqa: FBT003

@@ -8,7 +8,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.observe.components import component_sections
+from monitor.observe.crossings import crossing_sections
 from monitor.observe.events import event_sections
+from monitor.observe.frame import UNKNOWN, Frame
 from monitor.observe.maps import map_sections
 from monitor.observe.objects import object_sections
 from monitor.observe.section import Floats, Region, Section
@@ -30,6 +33,8 @@ class Catalogue:
         True for counts with exposure, False for means.
     once : bool (q,)
         Counts to which an event adds one or nothing.
+    rare : bool (q,)
+        Counts that are judged although a reference may never have seen any.
     alike : int64 (q,)
         Equal for quantities that see one thing from different directions.
     """
@@ -40,6 +45,7 @@ class Catalogue:
     family: NDArray[np.int64]
     counted: NDArray[np.bool_]
     once: NDArray[np.bool_]
+    rare: NDArray[np.bool_]
     alike: NDArray[np.int64]
     sections: tuple[Section, ...]
 
@@ -77,6 +83,7 @@ def assemble(sections: tuple[Section, ...]) -> Catalogue:
         family=np.repeat([families.index(section.family) for section in sections], sizes),
         counted=np.repeat([section.counted for section in sections], sizes),
         once=np.repeat([section.once for section in sections], sizes),
+        rare=np.repeat([section.rare for section in sections], sizes),
         alike=np.cumsum([i % section.alike == 0 for section in sections for i in range(len(section.names))]) - 1,
         sections=sections,
     )
@@ -89,11 +96,19 @@ def catalogue(shape: Shape) -> Catalogue:
     Remembered, because it is asked for in every lumisection and takes longer to build than to use; shapes are
     immutable.
     """
-    return assemble((*event_sections(shape), *object_sections(shape), *map_sections(shape)))
+    return assemble(
+        (
+            *event_sections(shape),
+            *object_sections(shape),
+            *map_sections(shape),
+            *crossing_sections(),
+            *component_sections(shape),
+        )
+    )
 
 
-def measure(summary: Summary) -> Quantities:
+def measure(summary: Summary, frame: Frame = UNKNOWN) -> Quantities:
     """Return the value, exposure and spread of every quantity of `catalogue(summary.shape)`."""
-    parts = [section.measure(summary) for section in catalogue(summary.shape).sections]
+    parts = [section.measure(summary, frame) for section in catalogue(summary.shape).sections]
     value, exposure, spread = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return Quantities(value, exposure, spread)

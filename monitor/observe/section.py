@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.observe.frame import Frame
 from monitor.observe.summary import Summary
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Measured = tuple[Floats, Floats, Floats]
+Measure = Callable[[Summary, Frame], Measured]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,18 @@ class Section:
 
     `measure` returns (value, exposure, spread), each (q,): for counts the count, the events it was counted in, and
     nothing (0); for means the mean, the number of entries, and the variance of one entry. `once` marks counts to which
-    an event adds one or nothing. Each `alike` neighbours are one thing seen from as many directions, none of which is
-    special: what fills differ by is the same for all of them.
+    an event adds one or nothing; `rare` those that are judged although a reference may never have seen any. Each
+    `alike` neighbours are one thing seen from as many directions, none of which is special: what fills differ by is the
+    same for all of them.
     """
 
     family: str
     counted: bool
     names: tuple[str, ...]
     regions: tuple[Region, ...]
-    measure: Callable[[Summary], Measured]
+    measure: Measure
     once: bool = False
+    rare: bool = False
     alike: int = 1
 
     def __post_init__(self) -> None:
@@ -47,3 +51,8 @@ class Section:
             raise ValueError(
                 f"family {self.family!r} names {len(self.names)} quantities in {len(self.regions)} regions"
             )
+
+
+def alone(measure: Callable[[Summary], Measured]) -> Measure:
+    """Return what measures a summary that needs no frame."""
+    return lambda summary, _: measure(summary)

@@ -13,8 +13,10 @@ from monitor.observe.binning import BINS, SCORE_BINS, Binning
 from monitor.observe.grid import Grid, grids_of
 
 BITS = 32
-BX_BLOCK = 36
-BX_BLOCKS = 100
+CROSSINGS = 3564
+"""Bunch crossings in an orbit of the LHC."""
+MOST_PAIRED = 64
+"""Inputs of which all products are summed; of a wider model these many, evenly spread."""
 PLAIN_FEATURES = 12
 """Inputs of a model without layout whose products are summed."""
 
@@ -42,12 +44,15 @@ class Shape:
         Widths of the input and output vectors.
     threshold
         Raw; an event is accepted if its first output is at or over it. None if the stream carries the decision.
+    crossings
+        Bunch crossings in an orbit of the site's machine.
     """
 
     layout: Layout | None
     inputs: int
     outputs: int
     threshold: int | None
+    crossings: int = CROSSINGS
 
     def __post_init__(self) -> None:
         if self.layout is not None and self.layout.width != self.inputs:
@@ -89,6 +94,12 @@ class Shape:
         count = min(self.inputs, PLAIN_FEATURES)
         return tuple(i * self.inputs // count for i in range(count)) if self.layout is None else ()
 
+    @property
+    def paired(self) -> tuple[int, ...]:
+        """The inputs of which all products are summed."""
+        count = min(self.inputs, MOST_PAIRED)
+        return tuple(i * self.inputs // count for i in range(count))
+
     def features(self) -> tuple[tuple[str, str], ...]:
         """Return the (object, feature) pairs whose products are summed; the score's bin comes last."""
         found = [("", f"input[{i}]") for i in self.plain()]
@@ -104,10 +115,12 @@ class Shape:
         features = len(self.features())
         return {
             "bits": (self.outputs, BITS),
-            "bx": (2, BX_BLOCKS),
+            "bx": (2, self.crossings),
             "emulated": (self.outputs, SCORE_BINS),
             "inputs": (self.inputs, BINS + 1),
             "mismatched": (self.outputs,),
+            "paired": (len(self.paired),),
+            "pairs": (len(self.paired) * (len(self.paired) + 1) // 2,),
             "products": (features, features),
             "score": (self.outputs, SCORE_BINS),
             "sums": (features,),
@@ -122,13 +135,14 @@ class Shape:
             "inputs": self.inputs,
             "outputs": self.outputs,
             "threshold": self.threshold,
+            "crossings": self.crossings,
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Shape:
         """Read what `to_json` wrote."""
         layout = None if value["layout"] is None else Layout.from_json(value["layout"])
-        return cls(layout, value["inputs"], value["outputs"], value["threshold"])
+        return cls(layout, value["inputs"], value["outputs"], value["threshold"], value["crossings"])
 
     def digest(self) -> str:
         """Return the content digest: equal shapes, equal digests."""

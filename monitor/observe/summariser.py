@@ -11,7 +11,7 @@ from emulator.layout import Layout
 from monitor.observe.binning import SCORE_BINS, score_bin
 from monitor.observe.inputs import InputCounter
 from monitor.observe.sample import Sample
-from monitor.observe.shape import BITS, BX_BLOCK, BX_BLOCKS, TALLY, Shape
+from monitor.observe.shape import BITS, CROSSINGS, TALLY, Shape
 from monitor.observe.summary import Summary, SummaryKey
 from monitor.trigger.batch import Batch
 
@@ -31,9 +31,10 @@ class Summariser:
         outputs: int,
         threshold: int | None = None,
         *,
+        crossings: int = CROSSINGS,
         library: ctypes.CDLL | None = None,
     ) -> None:
-        self.shape = Shape(layout, inputs, outputs, threshold)
+        self.shape = Shape(layout, inputs, outputs, threshold, crossings)
         self._inputs = InputCounter(self.shape, library)
         self._sizes = self.shape.arrays()
 
@@ -56,7 +57,8 @@ class Summariser:
         Raises
         ------
         ValueError
-            If the batch's widths are not the model's: the codec and the shelf let no such batch through.
+            If the batch's widths are not the model's, or a crossing is beyond the orbit: the codec and the shelf let
+            no such batch through.
         """
         self._check(batch, emulated)
         if not len(batch):
@@ -127,10 +129,9 @@ def _count_pileup(counts: dict[str, NDArray[np.int64]], pileup: NDArray[np.float
 
 
 def _count_crossings(into: NDArray[np.int64], bx: NDArray[np.uint16], accept: NDArray[np.bool_] | None) -> None:
-    block = np.minimum(bx // BX_BLOCK, BX_BLOCKS - 1)
-    into[0] = np.bincount(block, minlength=BX_BLOCKS)
+    into[0] = np.bincount(bx, minlength=len(into[0]))
     if accept is not None:
-        into[1] = np.bincount(block[accept], minlength=BX_BLOCKS)
+        into[1] = np.bincount(bx[accept], minlength=len(into[1]))
 
 
 def _count_scores(into: NDArray[np.int64], bins: NDArray[np.int64]) -> None:

@@ -86,6 +86,15 @@ class Summary:
         known = self.tally("pileup_known")
         return self.tally("pileup_1024") / 1024 / known if known else float("nan")
 
+    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean (p,) and covariance (p, p) of the bins of the `paired` inputs; 0 where there are no events."""
+        count, events = len(self.shape.paired), max(self.events, 1)
+        mean = self.counts["paired"] / events
+        square = np.zeros((count, count))
+        square[np.tril_indices(count)] = self.counts["pairs"] / events
+        square = np.maximum(square, square.T)
+        return mean, square - np.outer(mean, mean)
+
     def __add__(self, other: Summary) -> Summary:
         if self.key != other.key or self.shape != other.shape:
             raise ValueError(

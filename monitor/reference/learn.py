@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.observe.axes import Axes
+from monitor.observe.frame import Frame
 from monitor.observe.quantities import Catalogue, Quantities, catalogue, measure
 from monitor.observe.summary import Summary
+from monitor.observe.trains import Trains
 from monitor.reference.book import Book
 from monitor.reference.fit import Curves, basis, fit_counts, fit_means, predictive
-from monitor.reference.page import DISPLAYED, FEWEST_EVENTS, Page, PageKey, Span, identity
+from monitor.reference.page import DISPLAYED, ERROR_WIDTHS, FEWEST_EVENTS, RARE, Page, PageKey, Span, identity
 from monitor.reference.places import learn_places
 from monitor.reference.wobble import between_fills, blocks_of, shared, within_blocks, within_fills
 
@@ -64,12 +67,27 @@ def learn_page(summaries: Sequence[Summary]) -> Page:
     rows = known if len(known) >= FEWEST_LUMISECTIONS else rows
     pileup = [row.pileup for row in rows]
     low, high = min(pileup), max(pileup)  # NaN, and so unconditioned, where it is unknown
-    quantities, seen = catalogue(shape), _stack([measure(row) for row in rows])
+    axes, trains = _axes(rows), _trains(rows)
+    frames = [Frame(trains[row.key.lumisection.run], axes) for row in rows]
+    quantities, seen = catalogue(shape), _stack([measure(row, frame) for row, frame in zip(rows, frames, strict=True)])
     usual = quantities.once & (seen.value.sum(axis=0) > seen.exposure.sum(axis=0) / 2)
     seen = seen.turned(usual)
-    draft = replace(_draft(key, rows, quantities, seen=seen, pileup=(low, high)), usual=usual)
+    draft = replace(_draft(key, rows, quantities, seen=seen, pileup=(low, high)), usual=usual, axes=axes)
     page = _with_noise(draft, rows, quantities, seen=seen)
     return replace(page, id=identity(page.to_bytes()))
+
+
+def _axes(rows: Sequence[Summary]) -> Axes:
+    """Return the principal axes of all events of the rows."""
+    whole = replace(rows[0], counts={name: _total(rows, name) for name in rows[0].counts})
+    histograms = whole.counts["inputs"][list(whole.shape.paired)]
+    return Axes.of(*whole.moments(), histograms.max(axis=1) / max(whole.events, 1))
+
+
+def _trains(rows: Sequence[Summary]) -> dict[int, Trains | None]:
+    """Return the trains of every run, None where it has too few events to tell."""
+    runs = dict.fromkeys(row.key.lumisection.run for row in rows)
+    return {run: Trains.of(_total([r for r in rows if r.key.lumisection.run == run], "bx")[0]) for run in runs}
 
 
 def _stack(parts: Sequence[Quantities]) -> Quantities:
@@ -93,6 +111,7 @@ def _draft(
         high=pileup[1],
         live=_live(quantities, seen, spread),
         usual=np.zeros(len(quantities), np.bool_),
+        scarce=_scarce(quantities, seen),
         curves=Curves(np.zeros((0, 0)), np.zeros((0, 0, 0))),
         noise=ones,
         wobble=0 * ones,
@@ -100,6 +119,7 @@ def _draft(
         spread=spread,
         exposure=seen.exposure.mean(axis=0),
         places=learn_places(rows),
+        axes=Axes(np.zeros(0), np.zeros((0, 0))),
         displayed=_displayed(rows, pileup),
     )
     return replace(draft, curves=_curves(draft, rows, quantities, seen))
@@ -108,12 +128,19 @@ def _draft(
 def _live(quantities: Catalogue, seen: Quantities, spread: Floats) -> NDArray[np.bool_]:
     total, exposure = seen.value.sum(axis=0), seen.exposure.sum(axis=0)
     probable = np.abs(total - exposure) >= FEWEST_ENTRIES  # a fraction stuck at 1 tells as little as one stuck at 0
-    counts = (total >= FEWEST_ENTRIES) & probable
+    counts = (total >= FEWEST_ENTRIES) & probable | _scarce(quantities, seen)
     means = ((seen.exposure > 1).mean(axis=0) > 0.5) & (exposure >= FEWEST_ENTRIES) & (spread > 0)
     live: NDArray[np.bool_] = np.where(quantities.counted, counts, means)
     # Neighbouring cuts that always select the same are one quantity: the others would only thin its voice.
-    live[1:] &= ~((seen.value[:, 1:] == seen.value[:, :-1]).all(axis=0) & (np.diff(quantities.family) == 0))
+    alike = (seen.value[:, 1:] == seen.value[:, :-1]).all(axis=0) & (np.diff(quantities.family) == 0)
+    live[1:] &= ~(alike & ~quantities.rare[1:])
     return live
+
+
+def _scarce(quantities: Catalogue, seen: Quantities) -> NDArray[np.bool_]:
+    """Say which counts (q,) are judged although hardly any were seen."""
+    looked = seen.exposure.sum(axis=0) > 0
+    return np.asarray(quantities.rare & looked & (seen.value.sum(axis=0) < FEWEST_ENTRIES))
 
 
 def _terms(page: Page, rows: Sequence[Summary]) -> Floats:
@@ -127,6 +154,19 @@ def _curves(page: Page, rows: Sequence[Summary], quantities: Catalogue, seen: Qu
     coefficients, covariance = np.empty((3, len(counted))), np.empty((len(counted), 3, 3))
     coefficients[:, counted], coefficients[:, ~counted] = counts.coefficients, means.coefficients
     covariance[counted], covariance[~counted] = counts.covariance, means.covariance
+    return _up_to_the_limit(Curves(coefficients, covariance), page.scarce, seen)
+
+
+def _up_to_the_limit(curves: Curves, scarce: NDArray[np.bool_], seen: Quantities) -> Curves:
+    """Return curves that call normal whatever is under the upper limit of `scarce` counts: n + 4 sqrt(n + 1) + 6.
+
+    The curve is half of it at every pile-up, and its error so large that the tolerance is the other half.
+    """
+    total, exposure = seen.value.sum(axis=0)[scarce], seen.exposure.sum(axis=0)[scarce]
+    limit = total + ERROR_WIDTHS * np.sqrt(total + 1) + RARE
+    coefficients, covariance = curves.coefficients.copy(), curves.covariance.copy()
+    coefficients[:, scarce], covariance[scarce] = 0.0, 0.0
+    coefficients[0, scarce], covariance[scarce, 0, 0] = np.log(limit / 2 / exposure), 1.0 / ERROR_WIDTHS**2
     return Curves(coefficients, covariance)
 
 
@@ -142,7 +182,8 @@ def _with_noise(page: Page, rows: Sequence[Summary], quantities: Catalogue, *, s
     noise = within_blocks(relative, weight, blocks)
     wobble = shared(between_fills(relative, weight, blocks, noise=noise), quantities.alike)
     wander = within_fills(relative, weight, blocks, noise=noise, family=np.where(page.live, quantities.family, -1))
-    return replace(page, noise=noise, wobble=wobble, wander=wander)
+    known = ~page.scarce  # of what was hardly seen nothing can be said but how often it may come
+    return replace(page, noise=np.where(known, noise, 1.0), wobble=wobble * known, wander=wander * known)
 
 
 def _spans(rows: Sequence[Summary]) -> tuple[Span, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.pack import Unreadable, pack, unpack
+from monitor.observe.axes import Axes
 from monitor.observe.quantities import catalogue
 from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
@@ -31,6 +32,8 @@ WIDTHS = 4.0
 SCARCE = 3.0
 ERROR_WIDTHS = 4.0
 """The same for the statistical error of the learnt curve, whose size is known."""
+RARE = 6.0
+"""Over a count of n there may be n + 4 sqrt(n + 1) + 6 at the four sigmas of `ERROR_WIDTHS`, also where n is 0."""
 LUMINOMETER = 0.012
 """Relative jump of the luminometer's calibration that must not look like a change of the detector."""
 DISPLAYED = ("score", "inputs")
@@ -100,6 +103,8 @@ class Page:
         Quantities with enough entries to be judged.
     usual : bool (q,)
         Counts that most events add to: the others are what is counted (`Quantities.turned`).
+    scarce : bool (q,)
+        Counts that the reference hardly saw: curve and error reach from nothing to the most that was possible.
     curves
         ln(rate) for counts, the value for means, over pile-up scaled to [-1, 1].
     noise : float64 (q,)
@@ -115,6 +120,8 @@ class Page:
         Mean exposure of a learnt lumisection.
     places
         How objects spread over the cells of the eta-phi grids.
+    axes
+        Principal axes of the inputs.
     displayed
         Counts per bin of pile-up (p, …) of the histograms in `DISPLAYED`; `events` (p,) and `pileup` (p,) beside them.
     id
@@ -128,6 +135,7 @@ class Page:
     high: float
     live: NDArray[np.bool_]
     usual: NDArray[np.bool_]
+    scarce: NDArray[np.bool_]
     curves: Curves
     noise: Floats
     wobble: Floats
@@ -135,6 +143,7 @@ class Page:
     spread: Floats
     exposure: Floats
     places: Places
+    axes: Axes
     displayed: Mapping[str, NDArray[Any]]
     id: str = ""
 
@@ -256,6 +265,7 @@ class Page:
                 high=float("nan") if names["high"] is None else names["high"],
                 live=arrays["live"].astype(np.bool_),
                 usual=arrays["usual"].astype(np.bool_),
+                scarce=arrays["scarce"].astype(np.bool_),
                 curves=Curves(arrays["coefficients"], arrays["covariance"]),
                 noise=arrays["noise"],
                 wobble=arrays["wobble"],
@@ -269,6 +279,7 @@ class Page:
                     lumisections=names["lumisections"],
                     fills=names["fills"],
                 ),
+                axes=Axes(arrays["axes.centre"], arrays["axes.directions"]),
                 displayed={key[10:]: value for key, value in arrays.items() if key.startswith("displayed.")},
                 id=identity(content),
             )
@@ -300,6 +311,7 @@ def _content(page: Page) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     arrays: dict[str, NDArray[Any]] = {
         "live": page.live.astype(np.uint8),
         "usual": page.usual.astype(np.uint8),
+        "scarce": page.scarce.astype(np.uint8),
         "coefficients": page.curves.coefficients,
         "covariance": page.curves.covariance,
         "noise": page.noise,
@@ -310,5 +322,7 @@ def _content(page: Page) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "places.towers": page.places.towers.astype(np.uint32),
         "places.noise": page.places.noise,
         "places.wobble": page.places.wobble,
+        "axes.centre": page.axes.centre,
+        "axes.directions": page.axes.directions,
     }
     return names, {**arrays, **{f"displayed.{name}": values for name, values in page.displayed.items()}}

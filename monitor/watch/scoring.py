@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emulator.layout import Layout
 from emulator.poison import Poison
-from monitor.observe.shape import Shape
+from monitor.observe.shape import CROSSINGS, Shape
 from monitor.observe.summariser import Summariser
 from monitor.observe.summary import Summary, SummaryKey
 from monitor.trigger.batch import Batch, Reason, Rejected
@@ -55,9 +55,10 @@ class Scored:
 class Scoring:
     """Looks models up on the shelf and keeps the tables of those in use."""
 
-    def __init__(self, shelf: Shelf, library: ctypes.CDLL | None = None) -> None:
+    def __init__(self, shelf: Shelf, library: ctypes.CDLL | None = None, *, crossings: int = CROSSINGS) -> None:
         self._shelf = shelf
         self._library = library
+        self._crossings = crossings
         self._summarisers: dict[Shape, Summariser] = {}
 
     def score(self, batch: Batch) -> Scored | Rejected:
@@ -96,11 +97,13 @@ class Scoring:
         inputs, outputs = batch.inputs.shape[1], batch.score.shape[1]
         if layout is not None and layout.width != inputs:
             layout = None  # a layout of other inputs would name the wrong objects
-        shape = Shape(layout, inputs, outputs, threshold)
+        shape = Shape(layout, inputs, outputs, threshold, self._crossings)
         if shape not in self._summarisers:
             if len(self._summarisers) >= MOST_SUMMARISERS:
                 self._summarisers.clear()  # ever new widths must not fill the memory
-            self._summarisers[shape] = Summariser(layout, inputs, outputs, threshold, library=self._library)
+            self._summarisers[shape] = Summariser(
+                layout, inputs, outputs, threshold, crossings=self._crossings, library=self._library
+            )
         return self._summarisers[shape]
 
 

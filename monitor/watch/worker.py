@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.observe.shape import CROSSINGS
 from monitor.trigger.batch import Batch, EndOfLumisection, Place, Reason, Received, Rejected
 from monitor.trigger.lumisection import Lumisection
 from monitor.watch.calendar import Calendar
@@ -65,6 +66,8 @@ class Worker:
         Every configured stream and its topic.
     library
         The compiled counting of inputs; numpy counts without it.
+    crossings
+        Bunch crossings in an orbit of the site's machine.
     """
 
     def __init__(
@@ -74,9 +77,10 @@ class Worker:
         shelf: Shelf,
         calendar: Calendar | None = None,
         library: ctypes.CDLL | None = None,
+        crossings: int = CROSSINGS,
     ) -> None:
         self._streams = dict(streams)
-        self._scoring = Scoring(shelf, library)
+        self._scoring = Scoring(shelf, library, crossings=crossings)
         self._calendar = calendar or Calendar()
         self._readings: dict[PartitionKey, PartitionReading] = {}
 

@@ -64,7 +64,8 @@ def broken(page: Page, seeds: range) -> None:
     print_titles("fault", "to reach", "median", "worst", "best peer")
     for row in ROWS:
         found = [delay(row, seed, page) for seed in seeds]
-        print_row(row.name, row.goal, _delay(statistics.median(found), row), _delay(max(found), row), row.peer)
+        goal = "-" if row.goal is None else row.goal
+        print_row(row.name, goal, _delay(statistics.median(found), row), _delay(max(found), row), row.peer)
 
 
 def _delay(found: float, row: Row) -> str:

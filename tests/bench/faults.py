@@ -16,6 +16,7 @@ from emulator.detector.faults import (
     Fault,
     HotTower,
     JetScale,
+    Late,
     Region,
 )
 
@@ -29,10 +30,10 @@ _REGION = _DEAD.region if isinstance(_DEAD, DeadRegion) else Region((0.0, 0.0), 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fault: `goal` is the delay to reach, `peer` the best peer's as it was measured, both in lumisections."""
+    """One fault: `goal` is the delay to reach, where one was set; `peer` the best peer's; both in lumisections."""
 
     name: str
-    goal: int
+    goal: int | None
     peer: str
     longest: int
 
@@ -58,6 +59,7 @@ ROWS = (
     Row("beam shift 5 %", 8, "never", 60),
     Row("beam shift 2 %", 40, "never", 200),
     Row("beam shift 1 %", 130, "never", 400),
+    Row("one crossing late 1 %", None, "not run", 200),
     Row("correlation +0.25", 20, "never", 60),
     Row("correlation +0.10", 45, "never", 200),
 )
@@ -83,6 +85,7 @@ def _fault(name: str, chance: np.random.Generator) -> Fault:
         "beam shift 5 %": BeamShift(0.05, turned),
         "beam shift 2 %": BeamShift(0.02, turned),
         "beam shift 1 %": BeamShift(0.01, turned),
+        "one crossing late 1 %": Late(0.01),
         # Dealing a share f anew raises Spearman's correlation of the leading pt, 0.18, by 0.83 f.
         "correlation +0.25": Correlated(0.30),
         "correlation +0.10": Correlated(0.12),

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from emulator.detector import SCENARIOS, play, reference_fills
+from emulator.detector.faults import Late
 from emulator.pack import Unreadable, pack
 from monitor.drift.battery import Battery
 from monitor.drift.budget import Budget
 from monitor.drift.evidence import Completeness, Evidence
 from monitor.drift.state import BatteryState
+from monitor.observe.quantities import catalogue
 from monitor.observe.summary import Summary, SummaryKey
 from monitor.reference.learn import learn
 from monitor.reference.page import Page
@@ -205,3 +207,44 @@ def test_bytes_that_are_no_state_are_unreadable():
     for content in (b"", pack({"book": 1}, {})):
         with pytest.raises(Unreadable):
             BatteryState.from_bytes(content)
+
+
+@lru_cache(maxsize=1)
+def long_page() -> Page:
+    """A page of fills that are long enough to know their trains."""
+    return next(iter(learn(summaries(reference_fills(seed=1000, fills=4, lumisections=60)))))
+
+
+def test_events_one_crossing_late_are_found_behind_the_trains():
+    """Nothing was ever seen there, in the reference as in the run before: what comes is news."""
+    against, names = long_page(), catalogue(long_page().shape).names
+    behind = names.index("events one after a train")
+    assert against.live[behind]
+    assert against.scarce[behind]
+    late = replace(SCENARIOS["quiet"], fault=Late(0.02), onset=71)
+    _, found = judged(summaries(play(late, seed=5, lumisections=95)), against=against)
+    assert all(each.alarm < 0.5 for each in found[:70])
+    assert 71 <= alarms(found)[0] <= 90
+    assert found[-1].shifts[0].quantity == "events one after a train"
+    assert found[-1].shifts[0].where.object is None
+
+
+def test_nothing_is_bet_on_a_scarce_count_that_stays_away():
+    against = long_page()
+    _, found = judged(run("quiet", seed=3, lumisections=140), against=against)
+    scarce = {catalogue(against.shape).names[i] for i in np.flatnonzero(against.scarce)}
+    assert len(scarce) >= 4
+    assert not [
+        s for each in found for s in each.shifts if s.quantity in scarce and s.ratio > 0.5
+    ]  # e^5: a sum of 140 stakes
+
+
+def test_a_new_run_begins_without_trains_and_a_new_epoch_keeps_them():
+    rows = run("quiet", seed=3, lumisections=140)
+    state, _ = judged(rows[:70])
+    key = rows[70].key
+    moved = replace(rows[70], key=replace(key, lumisection=Lumisection(key.lumisection.run + 1, 1)))
+    other = replace(rows[70], key=replace(key, epoch=replace(key.epoch, prescale_column="3")))
+    assert state.filling.trains(key.lumisection.run) is not None
+    assert judged([moved], state=state)[0].filling.trains(key.lumisection.run + 1) is None
+    assert judged([other], state=state)[0].filling.trains(key.lumisection.run) is not None

@@ -66,7 +66,7 @@ def test_a_masked_place_silences_its_windows_rings_and_sectors_and_nothing_else(
     shape = page().shape
     covered, quantities, panes = covered_by((Known("off", START, **DEAD),), shape), catalogue(shape), windows(shape)
     silent = {quantities.families[f] for f in quantities.family[covered.quantities]}
-    assert silent == {"ring", "sector"}
+    assert silent == {"ring", "sector", "component"}
     for window in np.random.default_rng(1).integers(0, len(panes), 300).tolist():
         region = panes.region(window)
         assert region.phi is not None

@@ -58,7 +58,7 @@ def test_it_counts_what_numpy_counts(library: ctypes.CDLL, name: str, kind: str)
     inputs = inputs[::3] if kind == "strided" else inputs
     ours, numpys = (counted(counter, shape, inputs) for counter in (InputCounter(shape, library), InputCounter(shape)))
     assert numpys["inputs"].sum() == inputs.size
-    wanted = {"inputs", "sums", "products"} | ({"towers"} if shape.mapped else set())
+    wanted = {"inputs", "paired", "pairs", "sums", "products"} | ({"towers"} if shape.mapped else set())
     assert {each for each in numpys if numpys[each].any()} == wanted
     for each, values in numpys.items():
         assert (ours[each] == values).all(), each
