@@ -1,8 +1,12 @@
-"""evidently: the data drift preset at like pile-up, on every fifth lumisection: a report takes about a second."""
+"""evidently: the data drift preset at like pile-up, on every fifth lumisection.
+
+Of the preset only the count of drifted columns is asked for, at the preset's own settings: the same number without a
+histogram of each column, in a tenth of the time.
+"""
 
 import pandas as pd
 from evidently import Report
-from evidently.presets import DataDriftPreset
+from evidently.metrics import DriftedColumnsCount
 from streams import Reference, Scores, Stream, answer
 
 EVERY = 5
@@ -17,8 +21,7 @@ def judge(reference: Reference, stream: Stream) -> Scores:
             found["evidently any column"].append(0.0)
             continue
         then = reference.events(reference.bin_of(float(pileup)))
-        report = Report([DataDriftPreset()]).run(_frame(events), _frame(then)).dict()
-        counted = next(m for m in report["metrics"] if "DriftedColumnsCount" in str(m.get("metric_name", m)))["value"]
+        counted = Report([DriftedColumnsCount()]).run(_frame(events), _frame(then)).dict()["metrics"][0]["value"]
         found["evidently preset"].append(counted["share"] / 0.5)
         found["evidently any column"].append(float(counted["count"] > 0))
     return found
