@@ -20,6 +20,7 @@ from monitor.serve import metrics, parquet, statement
 from monitor.serve.light import healthy, light, stale
 from monitor.serve.page import Page
 from monitor.serve.plain import encode, plain
+from monitor.serve.refusal import refusal
 from monitor.serve.shield import LOOPBACK, Shield
 from monitor.serve.statement import Statement
 from monitor.serve.view import Absent, House, Refused, Snapshot
@@ -283,21 +284,19 @@ def create(
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    del request
     assert isinstance(error, HTTPException)  # noqa: S101 - starlette calls it for nothing else
-    response = answer({"error": error.detail}, status=error.status_code)
+    response = refusal(request.headers, error.detail, status=error.status_code)
     response.headers.update(error.headers or {})
     return response
 
 
 def _error(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def respond(request: Request, error: Exception) -> Response:
-        del request
-        return answer({"error": str(error.args[0]) if error.args else "not possible"}, status=status)
+        return refusal(request.headers, str(error.args[0]) if error.args else "not possible", status=status)
 
     return respond
 
 
 async def _internal(request: Request, error: Exception) -> Response:
     log.error("the answer to %s %s failed", request.method, request.url.path, exc_info=error)
-    return answer({"error": "the daemon could not answer this; its log says why"}, status=500)
+    return refusal(request.headers, "the daemon could not answer this; its log says why", status=500)

@@ -55,13 +55,7 @@ class Page:
     """The templates, loaded once; `capsules` says whether the API gives them out."""
 
     def __init__(self, *, capsules: bool = False) -> None:
-        self._templates = Environment(
-            loader=PackageLoader("monitor.serve"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._templates = templates()
         self._templates.globals.update(
             words=words, number=number, bar=figure.bar, sentences=sentences, renew=RENEW_SECONDS, capsules=capsules
         )
@@ -84,6 +78,17 @@ class Page:
         if name not in self._static:
             raise HTTPException(404, f"there is no file {name!r}")
         return self._static[name], STATIC[name]
+
+
+def templates() -> Environment:
+    """Return the templates of everything that people are shown; what is put into them is escaped."""
+    return Environment(
+        loader=PackageLoader("monitor.serve"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def panel(snapshot: Snapshot, stream: StreamView, *, now: float) -> Panel:

@@ -6,8 +6,10 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from monitor.serve.refusal import refusal
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_BODY = 16 * 1024
@@ -54,14 +56,16 @@ class Shield:
         refusal = self._refusal(headers, str(scope["method"]))
         await (refusal or self._app)(scope, receive, shielded)
 
-    def _refusal(self, headers: Headers, method: str) -> JSONResponse | None:
+    def _refusal(self, headers: Headers, method: str) -> Response | None:
         host = hostname(headers.get("host", ""))
         if self._hosts and host not in self._hosts:
-            return _error(421, f"host {host!r} is not served here: add it to the hosts setting if it should be")
+            reason = f"host {host!r} is not served here: add it to the hosts setting if it should be"
+            return refusal(headers, reason, status=421)
         if method == "POST" and not same_origin(headers):
-            return _error(403, "this request comes from another site's page: use this daemon's own page, or no browser")
+            reason = "this request comes from another site's page: use this daemon's own page, or no browser"
+            return refusal(headers, reason, status=403)
         if int_or(headers.get("content-length"), default=0) > MAX_BODY:
-            return _error(413, f"the body is larger than {MAX_BODY} bytes")
+            return refusal(headers, f"the body is larger than {MAX_BODY} bytes: say it in fewer words", status=413)
         return None
 
 
@@ -85,7 +89,3 @@ def same_origin(headers: Headers) -> bool:
 def int_or(text: str | None, *, default: int) -> int:
     """Return `text` as an integer, or `default` where it is none."""
     return int(text) if text is not None and text.isascii() and text.isdigit() else default
-
-
-def _error(status: int, reason: str) -> JSONResponse:
-    return JSONResponse({"error": reason}, status_code=status)

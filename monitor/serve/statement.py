@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from monitor.serve.refusal import FORM, content_type
 from monitor.serve.shield import MAX_BODY
 
 JSON = "application/json"
-FORM = "application/x-www-form-urlencoded"
 MAX_WHO = 100
 MAX_NOTE = 2_000
 LABELS = ("true", "false")
@@ -36,7 +37,7 @@ class Statement:
 
 async def read(request: Request, *, note_required: bool = False, labelled: bool = False) -> Statement:
     """Return what `request` says. Raises HTTPException (4xx) that names the value, the reason and the remedy."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = content_type(request.headers)
     body = await _body(request)
     if kind == JSON:
         content = _json(body)
@@ -60,13 +61,13 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY:
-            raise HTTPException(413, f"the body is larger than {MAX_BODY} bytes")
+            raise HTTPException(413, f"the body is larger than {MAX_BODY} bytes: say it in fewer words")
     return body
 
 
 def _json(body: bytes) -> Mapping[str, Any]:
     try:
-        content = json.loads(body)
+        content = json.loads(body, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, f"the body is not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -76,10 +77,23 @@ def _json(body: bytes) -> Mapping[str, Any]:
 
 def _form(body: bytes) -> Mapping[str, Any]:
     try:
-        fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=8)
+        fields = parse_qsl(
+            body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict", max_num_fields=8
+        )
+    except UnicodeDecodeError as error:
+        raise HTTPException(400, f"the form is not UTF-8: {error}: send plain text") from error
     except ValueError as error:
-        raise HTTPException(400, f"the form cannot be read: {error}") from error
-    return {name: values[-1] for name, values in fields.items()}
+        raise HTTPException(400, f"the form cannot be read: {error}: send it as the page's own forms do") from error
+    return _once(fields)
+
+
+def _once(fields: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return fields by name; raises HTTPException (400) for one that is given again, since only one could count."""
+    listed = list(fields)
+    for name, times in Counter(name for name, _ in listed).items():
+        if times > 1:
+            raise HTTPException(400, f"field {name!r} is given {times} times: send it once")
+    return dict(listed)
 
 
 def _label(value: Any) -> str:
@@ -93,7 +107,13 @@ def _text(content: Mapping[str, Any], name: str, *, limit: int, required: bool) 
     value = content.get(name, "")
     if not isinstance(value, str):
         raise HTTPException(400, f"{name} is {value!r}: it must be text")
-    text = value.encode("utf-8", "replace").decode().strip()
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(value[error.start])
+        reason = f"{name} has half a character, the lone surrogate {half}: send whole characters"
+        raise HTTPException(400, reason) from error
+    text = value.strip()
     if required and not text:
         raise HTTPException(400, f"{name} is missing: say {'who you are' if name == 'who' else 'why'}")
     if len(text) > limit:

@@ -239,6 +239,12 @@ def test_what_does_not_exist_is_404_and_what_cannot_be_done_now_is_409(room: Roo
         (b'{"who": "a"}', "text/plain", 415, "'text/plain'"),
         (b"who=a&level=ok", "application/x-www-form-urlencoded", 400, "'level' is not known"),
         (b"&".join([b"x=1"] * 50), "application/x-www-form-urlencoded", 400, "form"),
+        (b"who=a&who=b", "application/x-www-form-urlencoded", 400, "'who' is given 2 times"),
+        (b"who=a&note=%ED%A0%80", "application/x-www-form-urlencoded", 400, "not UTF-8"),
+        (b"who=a&note=\xff", "application/x-www-form-urlencoded", 400, "not UTF-8"),
+        (b'{"who": "a", "who": "b"}', "application/json", 400, "'who' is given 2 times"),
+        (b'{"who": "a", "note": "a\\ud800b"}', "application/json", 400, "note has half a character"),
+        (b'{"who": "\\udfff"}', "application/json", 400, "who has half a character"),
         (b" " * 20_000, "application/json", 413, "16384"),
     ],
 )
@@ -249,6 +255,44 @@ def test_a_bad_statement_changes_nothing_and_is_explained(room: Room, body: byte
     assert answer.status_code == status
     assert word in answer.json()["error"]
     assert room.house.said == []
+
+
+def form(room: Room, path: str, body: bytes, *, accept: str = "text/html,*/*;q=0.8", **headers: str) -> httpx.Response:
+    """Send a form as a browser does."""
+    kind = "application/x-www-form-urlencoded"
+    return room.client.post(path, content=body, headers={"Content-Type": kind, "Accept": accept, **headers})
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "word"),
+    [
+        ("retrain/retrain-51ad/reject", b"who=anna", 400, "note is missing: say why"),
+        ("retrain/retrain-51ad/approve", b"who=a&who=<b>", 400, "is given 2 times"),
+        ("retrain/retrain-51ad/approve", b"who=a&%3Cb%3E=1", 400, "&#39;&lt;b&gt;&#39; is not known"),
+        ("retrain/nope/approve", b"who=anna", 404, "no retraining request &#39;nope&#39;"),
+        ("retrain/retrain-51ad/finish", b"who=anna", 409, "cannot finish"),
+        ("retrain/retrain-51ad/approve", b"who=anna&note=" + b"%F0%9F%98%80" * 2_000, 413, "larger than 16384 bytes"),
+    ],
+)
+def test_what_was_wrong_with_a_browsers_form_is_a_page_that_leads_back(
+    room: Room, path: str, body: bytes, status: int, word: str
+):
+    answer = form(room, f"/api/v1/{path}", body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert word in answer.text
+    assert '<a href="/">' in answer.text
+    assert room.house.said == []
+    asked = form(room, f"/api/v1/{path}", body, accept="application/json")
+    assert (asked.status_code, asked.headers["content-type"]) == (status, "application/json")
+    assert set(asked.json()) == {"error"}
+
+
+def test_a_program_that_can_read_html_too_is_answered_in_json(room: Room):
+    answer = room.client.post("/api/v1/retrain/retrain-51ad/reject", json={"who": "a"}, headers={"Accept": "text/html"})
+    assert answer.json() == {"error": "note is missing: say why"}
+    assert room.client.get("/api/v1/nothing", headers={"Accept": "text/html"}).json() == {"error": "Not Found"}
 
 
 def test_a_body_without_a_declared_length_is_cut_off_too(room: Room):
