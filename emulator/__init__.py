@@ -14,7 +14,7 @@ from emulator.engines.compiler import NotCompiled
 from emulator.formats import Format
 from emulator.importing import import_conifer, import_hls4ml
 from emulator.importing_abi import UnfitEmulator, import_abi
-from emulator.layout import Axis, Layout, ObjectGroup
+from emulator.layout import Axis, BadLayout, Layout, ObjectGroup
 from emulator.menu import BadMenu, Menu
 from emulator.model import EngineUnavailable, Model, load
 from emulator.poison import Poison
@@ -25,6 +25,7 @@ from emulator.worker import WorkerDied, WorkerHung
 __all__ = [
     "Axis",
     "BadArchive",
+    "BadLayout",
     "BadManifest",
     "BadMenu",
     "BadValidity",

@@ -6,23 +6,20 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import hls4ml
 
-from emulator.importers.files import IO_TYPE, read_keras, read_keras3, read_onnx
+from emulator.importers.files import IO_TYPE, read_keras, read_keras3, read_onnx, refuse_nonfinite
+from emulator.model_file import AGAIN, PROJECT, UnreadableModel, refuse_empty, refuse_unreadable, weights_beside
 
 VERSION: str = hls4ml.__version__
 """Of hls4ml: it is part of the result, since equal graphs have given other scores in other versions."""
 
 _LOG = logging.getLogger(__name__)
-_PROJECT = "hls4ml_config.yml"
-
-
-class UnreadableModel(ValueError):
-    """What was given is not a model that can be read; the message says what is."""
+_SAVE = "save the ModelGraph with `graph.save('model.fml')` and import that file"
 
 
 def read_graph(
@@ -47,13 +44,15 @@ def read_graph(
     Raises
     ------
     UnreadableModel
-        It is none of these, or hls4ml cannot convert it.
+        It is none of these, not whole, has a weight that is no number, or hls4ml cannot convert it.
     """
     if isinstance(source, hls4ml.model.ModelGraph):
+        refuse_nonfinite(_weights(source), Path("the model"))
         return source
     if not isinstance(source, str | Path):
         raise UnreadableModel(f"{type(source).__name__} is neither an hls4ml ModelGraph nor a path")
     path = Path(source)
+    refuse_unreadable(path, weights=weights)
     try:
         # hls4ml tells its progress on stdout, and its readers warn of old spellings in files that they understand.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True) as told:
@@ -62,10 +61,28 @@ def read_graph(
     except UnreadableModel:
         raise
     except Exception as error:  # hls4ml raises bare Exception and AssertionError for a layer that it does not know
-        raise UnreadableModel(f"hls4ml cannot convert {path}: {str(error) or type(error).__name__}") from error
+        raise UnreadableModel(f"hls4ml cannot convert {path}: {_said(error)}") from error
     for warning in told:
         _LOG.info("%s: %s", path, warning.message)
+    refuse_nonfinite(_weights(graph), path)
     return graph
+
+
+def _said(error: Exception) -> str:
+    """Return an error in words: of a key that was not found, or of a condition, Python says little or nothing."""
+    said = " ".join(str(error).split())
+    if said and not isinstance(error, ArithmeticError | AssertionError | AttributeError | LookupError | TypeError):
+        return said
+    return (
+        f"it stumbles over {said or type(error).__name__}, since a part of the model is missing or unknown to hls4ml: "
+        f"{AGAIN}, or convert it in Python, {_SAVE}"
+    )
+
+
+def _weights(graph: Any) -> Iterator[tuple[str, Any]]:
+    for node in graph.get_layers():
+        for name, weight in node.weights.items():
+            yield f"{name!r} of layer {node.name!r}", weight.data
 
 
 def _converted(
@@ -80,26 +97,34 @@ def _converted(
             return read_onnx(path, hls_config=hls_config, backend=backend, io_type=io_type)
         case ".keras":
             return read_keras3(path, hls_config=hls_config, backend=backend, io_type=io_type)
-        case ".json":
-            beside = weights or path.with_name(f"{path.stem}_weights.h5")
-            return read_keras(path, beside, hls_config=hls_config, backend=backend, io_type=io_type)
-    raise UnreadableModel(f"{path} is not an .fml, .onnx, .keras or .json file, nor a project directory")
+    beside = weights or weights_beside(path)
+    return read_keras(path, beside, hls_config=hls_config, backend=backend, io_type=io_type)
 
 
 def _project(path: Path) -> Any:
-    file = path / _PROJECT
-    remedy = "save the ModelGraph with `graph.save('model.fml')` and import that file"
-    if not file.is_file():
-        raise UnreadableModel(f"{path} is not an hls4ml project, it has no {_PROJECT}: {remedy}")
+    file = path / PROJECT
+    config = _configuration(file)
+    for key in ("KerasJson", "KerasH5", "OnnxModel"):
+        if isinstance(config.get(key), str):
+            config[key] = str(path / config[key])
+    if "KerasJson" in config:
+        refuse_unreadable(Path(config["KerasJson"]), weights=Path(config.get("KerasH5", path)))
+        return hls4ml.converters.keras_v2_to_hls(config)
+    if isinstance(config.get("OnnxModel"), str):
+        refuse_unreadable(Path(config["OnnxModel"]))
+        return hls4ml.converters.onnx_to_hls(config)
+    raise UnreadableModel(f"{file} does not name the file of its model: {_SAVE}")
+
+
+def _configuration(file: Path) -> dict[str, Any]:
+    refuse_empty(file)
     try:
         config = hls4ml.converters.parse_yaml_config(str(file))
     except ImportError as error:
-        raise UnreadableModel(f"{file} refers to a Keras model, and Keras is not installed: {remedy}") from error
-    for key in ("KerasJson", "KerasH5", "OnnxModel"):
-        if key in config:
-            config[key] = str(path / config[key])
-    if "KerasJson" in config:
-        return hls4ml.converters.keras_v2_to_hls(config)
-    if isinstance(config.get("OnnxModel"), str):
-        return hls4ml.converters.onnx_to_hls(config)
-    raise UnreadableModel(f"{file} does not name the file of its model: {remedy}")
+        raise UnreadableModel(f"{file} refers to a Keras model, and Keras is not installed: {_SAVE}") from error
+    except Exception as error:  # of the reader of YAML, which hls4ml brings
+        said = " ".join(str(error).split())
+        raise UnreadableModel(f"{file} is not YAML, or was cut off: {said}: write the project again") from error
+    if not isinstance(config, dict):
+        raise UnreadableModel(f"{file} is no configuration of hls4ml, it holds {config!r:.60}: {_SAVE}")
+    return config

@@ -23,8 +23,9 @@ from emulator.engines.csim import CsimEngine, csim_compiler, needed_sources
 from emulator.engines.csim_sources import write_sources
 from emulator.engines.gemm import GemmEngine
 from emulator.graph import NotExact, Program
-from emulator.importers.conifer import import_ensemble, is_ensemble
+from emulator.importers.conifer import NotFinite, import_ensemble, is_ensemble
 from emulator.layout import Layout
+from emulator.model_file import UnreadableModel, read_json, refuse_unreadable
 
 _GOLDEN = 256  # of random inputs, and again of directed ones
 _LOG = logging.getLogger(__name__)
@@ -101,6 +102,8 @@ def import_hls4ml(
         Another model is in the way.
     """
     wanted = Wanted(label, Path(out), threshold, layout, events, exact)
+    if isinstance(source, str | Path):
+        refuse_unreadable(Path(source), weights=(conversion or {}).get("weights"))
     # hls4ml is an extra: whoever only runs cards need not have it.
     importer = importlib.import_module("emulator.importers.hls4ml")
     reader = importlib.import_module("emulator.graph_source")
@@ -142,15 +145,17 @@ def import_conifer(
     Parameters are those of `import_hls4ml`, and so is what is raised, with conifer in hls4ml's place.
     """
     wanted, path = Wanted(label, Path(out), threshold, layout, events, exact), Path(source)
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_json(path)
     if not is_ensemble(document):
-        raise ValueError(
+        raise UnreadableModel(
             f"{path} is not what conifer's `model.save` writes: save the converted model and import that file"
         )
     try:
         program, reason = _program(lambda: import_ensemble(document))
-    except (AttributeError, LookupError, TypeError, RecursionError) as error:
-        raise ValueError(
+    except NotFinite as error:
+        raise UnreadableModel(f"{path}: {error}") from error
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise UnreadableModel(
             f"{path} is not a whole ensemble of conifer's: {error!r}: save the converted model again"
         ) from error
     version = importlib.metadata.version("conifer")

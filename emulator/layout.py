@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+_GROUP = ("name", "count", "axes")
+_AXIS = ("name", "lsb", "unit", "low", "high")  # and periodic, which may be left out
+
+
+class BadLayout(ValueError):
+    """What is no input mapping; the message names the place, what is wrong, and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +114,63 @@ class Layout:
         ]
 
     @classmethod
-    def from_json(cls, value: list[dict[str, Any]]) -> Layout:
-        """Read what `to_json` wrote; raises ValueError that names what is wrong."""
+    def from_json(cls, value: Any) -> Layout:
+        """Read what `to_json` wrote; raises `BadLayout`."""
+        if not isinstance(value, list) or not value:
+            raise BadLayout(f"it holds {value!r:.60}: write a list of object groups, each with {', '.join(_GROUP)}")
         groups: list[ObjectGroup] = []
-        for entry in value:
-            try:
-                axes = tuple(Axis(**axis) for axis in entry["axes"])
-                offset = groups[-1].stop if groups else 0
-                groups.append(ObjectGroup(entry["name"], offset, int(entry["count"]), axes))
-            except (KeyError, TypeError) as error:
-                raise ValueError(f"input layout entry {entry!r} is not an object group: {error}") from error
+        for number, entry in enumerate(value, 1):
+            groups.append(_group(entry, f"object group {number}", offset=groups[-1].stop if groups else 0))
         return cls(tuple(groups))
+
+    @classmethod
+    def read(cls, path: Path) -> Layout:
+        """Read a JSON file of what `to_json` writes; raises `BadLayout` that names the file."""
+        try:
+            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except BadLayout as error:
+            raise BadLayout(f"layout {path}: {error}") from error
+        except OSError as error:
+            raise BadLayout(f"layout {path} cannot be read: {error.strerror}: check the path") from error
+        except (ValueError, RecursionError) as error:
+            raise BadLayout(f"layout {path} is not JSON: {error}: write a list of object groups") from error
+
+
+def _group(entry: Any, where: str, *, offset: int) -> ObjectGroup:
+    _check_keys(entry, where, needed=_GROUP)
+    name, count, axes = _text(entry, "name", where), entry["count"], entry["axes"]
+    if type(count) is not int or count < 1:
+        raise BadLayout(f"{where} has count = {count!r:.60}: write a whole number, at least 1")
+    if not isinstance(axes, list) or not axes:
+        raise BadLayout(f"{where} has axes = {axes!r:.60}: write a list with one entry for each field of the object")
+    return ObjectGroup(name, offset, count, tuple(_axis(axis, f"{where}, axis {i}") for i, axis in enumerate(axes, 1)))
+
+
+def _axis(entry: Any, where: str) -> Axis:
+    _check_keys(entry, where, needed=_AXIS, optional=("periodic",))
+    for key in ("lsb", "low", "high"):
+        if type(entry[key]) not in (int, float) or not math.isfinite(entry[key]):
+            raise BadLayout(f"{where} has {key} = {entry[key]!r:.60}: write a number")
+    if not entry["low"] < entry["high"]:
+        raise BadLayout(f"{where} is from {entry['low']} to {entry['high']}: write low below high")
+    if type(entry.get("periodic", False)) is not bool:
+        raise BadLayout(f"{where} has periodic = {entry['periodic']!r:.60}: write true or false")
+    return Axis(**{**entry, "name": _text(entry, "name", where), "unit": _text(entry, "unit", where)})
+
+
+def _check_keys(entry: Any, where: str, *, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+    takes = ", ".join((*needed, *optional))
+    if not isinstance(entry, Mapping):
+        raise BadLayout(f"{where} is {entry!r:.60}: write {takes}")
+    for key in needed:
+        if key not in entry:
+            raise BadLayout(f"{where} has no {key!r}: it takes {takes}")
+    for key in entry:
+        if key not in (*needed, *optional):
+            raise BadLayout(f"{where} has {key!r}: it takes {takes}")
+
+
+def _text(entry: Mapping[str, Any], key: str, where: str) -> str:
+    if not isinstance(entry[key], str):
+        raise BadLayout(f"{where} has {key} = {entry[key]!r:.60}: write a text")
+    return str(entry[key])

@@ -16,19 +16,32 @@ _LEAF = -2
 _ENSEMBLE = ("n_classes", "n_features", "init_predict", "norm", "splitting_convention", "trees", "config")
 
 
+class NotFinite(ValueError):
+    """A number of a tree that no fixed-point format can hold; the message says which, and the remedy."""
+
+
 def is_ensemble(document: Any) -> bool:
     """Whether a JSON value is what conifer's `model.save` writes."""
     return isinstance(document, Mapping) and all(key in document for key in _ENSEMBLE)
 
 
 def import_ensemble(document: Mapping[str, Any]) -> Program:
-    """Translate what conifer's `model.save` wrote; raises NotExact that says what has no exact program."""
+    """Translate what conifer's `model.save` wrote.
+
+    Raises
+    ------
+    NotExact
+        Trees that have no exact program; says why.
+    NotFinite
+        A threshold or a value is no number.
+    """
     formats = {name: _format(document["config"], name) for name in ("input", "threshold", "weight", "score")}
     score, classes = formats["score"], int(document["n_classes"])
     outputs = classes if classes > 2 else 1
     x = Tensor("x", (int(document["n_features"]),), formats["input"])
     summed = Tensor("sum", (outputs,), score)
-    trees = [_Tree(tree, formats) for several in document["trees"] for tree in several[:outputs]]
+    used = [tree for several in document["trees"] for tree in several[:outputs]]
+    trees = [_Tree(tree, formats, name=f"tree {number}") for number, tree in enumerate(used)]
     owner = [place for several in document["trees"] for place in range(len(several[:outputs]))]
     depth = max(1, *(tree.depth for tree in trees))
     feature, threshold, value = (
@@ -57,11 +70,17 @@ def import_ensemble(document: Mapping[str, Any]) -> Program:
 class _Tree:
     """One tree's nodes as raw numbers, and how deep it is."""
 
-    def __init__(self, tree: Mapping[str, Any], formats: Mapping[str, Format]) -> None:
+    def __init__(self, tree: Mapping[str, Any], formats: Mapping[str, Format], *, name: str) -> None:
         self._check_weights(tree, formats["weight"])
         leaf = np.array(tree["children_left"]) < 0  # the threshold of a leaf and the value of a node mean nothing
-        thresholds = quantise(np.where(leaf, 0.0, _numbers(tree["threshold"])), formats["threshold"]).tolist()
-        values = quantise(np.where(leaf, _numbers(tree["value"]), 0.0), formats["score"]).tolist()
+        held = {
+            "threshold": np.where(leaf, 0.0, _numbers(tree["threshold"])),
+            "value": np.where(leaf, _numbers(tree["value"]), 0.0),
+        }
+        for part, numbers in held.items():
+            _refuse_nonfinite(numbers, f"{part} of {name}")
+        thresholds = quantise(held["threshold"], formats["threshold"]).tolist()
+        values = quantise(held["value"], formats["score"]).tolist()
         children = zip(tree["children_left"], tree["children_right"], strict=True)
         self.nodes = [
             (feature, threshold, left, right, value)
@@ -95,6 +114,15 @@ def _start(values: Sequence[float], fmt: Format) -> Raw:
             "trees", f"the initial prediction is {numbers.tolist()}: give the model a base score and convert it again"
         )
     return quantise(numbers, fmt)
+
+
+def _refuse_nonfinite(numbers: NDArray[np.float64], name: str) -> None:
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    if len(wrong):
+        raise NotFinite(
+            f"{name} has {numbers[wrong[0]]} at [{wrong[0]}], which no fixed-point format can hold: train the trees "
+            "without it, convert and save them again"
+        )
 
 
 def _numbers(values: Sequence[float]) -> NDArray[np.float64]:

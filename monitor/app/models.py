@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from emulator.card_files import read
 from emulator.certify import EVENTS
 from emulator.difference import changes
 from emulator.importers.conifer import is_ensemble
+from emulator.model_file import UnreadableModel, read_json
 from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, say_json, say_table, warn, whole
 
 WRONG_CALL = (FileNotFoundError, FileExistsError, NotADirectoryError, ValueError)
@@ -138,7 +138,7 @@ def unpack_cards(given: argparse.Namespace) -> int:
 def import_model(given: argparse.Namespace) -> int:
     """Make a card."""
     try:
-        layout = None if given.layout is None else emulator.Layout.from_json(json.loads(given.layout.read_text()))
+        layout = None if given.layout is None else emulator.Layout.read(given.layout)
         card = _import_library(given, layout) if _is_library(given) else _import_model(given, layout)
     except ModuleNotFoundError as error:
         raise Unusable(f"importing needs {error.name}: pip install 'trigwatch[models]'") from error
@@ -175,9 +175,9 @@ def _is_ensemble(path: Path) -> bool:
     if path.suffix != ".json" or not path.is_file():
         return False
     try:
-        return is_ensemble(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, RecursionError) as error:
-        raise Unusable(f"{path} is not JSON: {error}") from error
+        return is_ensemble(read_json(path))
+    except UnreadableModel:
+        return False  # whoever reads it says so
 
 
 def _import_library(given: argparse.Namespace, layout: emulator.Layout | None) -> emulator.Card:

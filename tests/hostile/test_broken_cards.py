@@ -94,8 +94,8 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
     "a threshold lowered by hand": (edit(threshold=5), "says digest"),
     "a threshold of text": (edit(threshold="5"), "field 'threshold' is '5', not a int"),
     "a threshold of true": (edit(threshold=True), "field 'threshold' is True"),
-    "a layout of nonsense": (edit(layout=[{"name": "jet"}]), "is not an object group"),
-    "a layout of numbers": (edit(layout=[1]), "is not an object group"),
+    "a layout of nonsense": (edit(layout=[{"name": "jet"}]), "object group 1 "),
+    "a layout of numbers": (edit(layout=[1]), "object group 1 "),
     "another input format": (
         edit(inputs=[{"name": "x", "shape": [2], "format": "ap_fixed<18,8>"}]),
         "other input or output tensors",

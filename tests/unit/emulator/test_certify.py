@@ -188,13 +188,13 @@ def test_a_layout_of_another_width_is_refused(tmp_path: Path) -> None:
         ("model.txt", "not an .fml, .onnx, .keras or .json file"),
         (".", "not an hls4ml project"),
         ("missing.json", "is not a file"),
-        ("broken.onnx", "cannot convert"),
-        ("broken.fml", "cannot convert"),
+        ("broken.onnx", "is not ONNX, or was cut off"),
+        ("broken.fml", "is not what hls4ml's `graph.save` writes, or was cut off"),
     ],
 )
 def test_what_is_not_a_model_is_refused_by_name(tmp_path: Path, name: str, said: str) -> None:
     reader = pytest.importorskip("emulator.graph_source", reason="needs the models extra", exc_type=ImportError)
-    for broken in ("broken.onnx", "broken.fml"):
+    for broken in ("broken.onnx", "broken.fml", "model.txt"):
         (tmp_path / broken).write_bytes(b"nothing of the kind")
     with pytest.raises(reader.UnreadableModel, match=said):
         emulator.import_hls4ml(tmp_path / name, label="net", out=tmp_path / "cards")

@@ -11,6 +11,7 @@ import pytest
 
 from emulator.graph import NotExact
 from emulator.importers.cpp import parse_call, parse_structs
+from emulator.model_file import UnreadableModel
 
 h5py = pytest.importorskip("h5py", reason="needs the models extra: h5py")
 pytest.importorskip("hls4ml", reason="needs the models extra: hls4ml")
@@ -80,9 +81,9 @@ def test_streaming_graphs_and_other_backends_are_refused(tmp_path: Path) -> None
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nothing\.onnx"):
+    with pytest.raises(UnreadableModel, match=r"nothing\.onnx is not a file"):
         read_onnx(tmp_path / "nothing.onnx")
-    with pytest.raises(FileNotFoundError, match=r"nothing\.json"):
+    with pytest.raises(UnreadableModel, match=r"nothing\.json is not a file"):
         read_keras(tmp_path / "nothing.json", tmp_path / "nothing.h5")
 
 

@@ -1,8 +1,11 @@
 """The input mapping: names, columns, and no holes."""
 
+import json
+from typing import Any
+
 import pytest
 
-from emulator.layout import Axis, Layout, ObjectGroup
+from emulator.layout import Axis, BadLayout, Layout, ObjectGroup
 
 PT, PHI = Axis("pt", 0.5, "GeV", 0, 4096), Axis("phi", 0.0436, "rad", 0, 144, periodic=True)
 LAYOUT = Layout((ObjectGroup("met", 0, 1, (PT, PHI)), ObjectGroup("jet", 2, 3, (PT, PHI))))
@@ -24,7 +27,45 @@ def test_a_hole_is_refused():
         Layout((ObjectGroup("jet", 1, 1, (PT,)),))
 
 
-@pytest.mark.parametrize("entry", [{}, {"name": "x", "count": 1}, {"name": "x", "count": 1, "axes": [{"nam": 1}]}])
-def test_json_that_is_no_layout_is_named(entry):
-    with pytest.raises(ValueError, match="not an object group"):
-        Layout.from_json([entry])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("5", "it holds 5: write a list of object groups"),
+        ('{"jet": 1}', "it holds {'jet': 1}: write a list of object groups"),
+        ("[]", r"it holds \[\]: write a list of object groups"),
+        ("[3]", "object group 1 is 3: write name, count, axes"),
+        ('[{"name": "jet", "axes": []}]', "object group 1 has no 'count': it takes name, count, axes"),
+        ('[{"name": "jet", "count": 1, "axis": []}]', "object group 1 has no 'axes': it takes name, count, axes"),
+        ('[{"name": "jet", "count": 1, "axes": [], "size": 1}]', "object group 1 has 'size': it takes name"),
+        ('[{"name": "jet", "count": "two", "axes": []}]', "object group 1 has count = 'two': write a whole number"),
+        ('[{"name": "jet", "count": 0, "axes": []}]', "object group 1 has count = 0: write a whole number, at least 1"),
+        ('[{"name": "jet", "count": 1, "axes": []}]', r"object group 1 has axes = \[\]: write a list with one"),
+        ('[{"name": 7, "count": 1, "axes": [1]}]', "object group 1 has name = 7: write a text"),
+    ],
+)
+def test_json_that_is_no_layout_is_refused_with_the_place_and_the_remedy(content: str, said: str):
+    with pytest.raises(BadLayout, match=said):
+        Layout.from_json(json.loads(content))
+
+
+AXIS = {"name": "pt", "lsb": 1, "unit": "GeV", "low": 0, "high": 8}
+
+
+@pytest.mark.parametrize(
+    ("axis", "said"),
+    [
+        (7, "is 7: write name, lsb, unit, low, high, periodic"),
+        ({"name": "pt"}, "has no 'lsb'"),
+        (AXIS | {"step": 1}, "has 'step': it takes name"),
+        (AXIS | {"lsb": "1"}, "has lsb = '1': write a number"),
+        (AXIS | {"lsb": float("nan")}, "has lsb = nan: write a number"),
+        (AXIS | {"low": True}, "has low = True: write a number"),
+        (AXIS | {"low": 8}, "is from 8 to 8: write low below high"),
+        (AXIS | {"periodic": 1}, "has periodic = 1: write true or false"),
+        (AXIS | {"unit": None}, "has unit = None: write a text"),
+    ],
+)
+def test_an_axis_that_is_none_is_refused_with_its_group(axis: Any, said: str):
+    groups = [{"name": "met", "count": 1, "axes": [AXIS]}, {"name": "jet", "count": 2, "axes": [AXIS, axis]}]
+    with pytest.raises(BadLayout, match=f"object group 2, axis 2 {said}"):
+        Layout.from_json(groups)

@@ -1,0 +1,299 @@
+"""`trigwatch model import`: which file is wrong, what is wrong with it, and what to do, before anything is compiled."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.app.cli import main
+
+h5py = pytest.importorskip("h5py", reason="needs the models extra: h5py")
+onnx = pytest.importorskip("onnx", reason="needs the models extra: onnx")
+pytest.importorskip("hls4ml", reason="needs the models extra: hls4ml")
+
+from tests import networks  # noqa: E402 - after the check that h5py is there
+
+Import = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., str]:
+    """Imports a file that cannot be imported, and returns the one line that says why."""
+
+    def call(source: Path, *more: object) -> str:
+        capsys.readouterr()
+        out = tmp_path / "cards"
+        status = main(["model", "import", str(source), "--label", "net", "--out", str(out), *map(str, more)])
+        spoken = capsys.readouterr()
+        assert (status, spoken.out, out.exists()) == (2, "", False)
+        (line,) = spoken.err.splitlines()
+        assert str(source.with_suffix("")) in line  # of a network in two files either may be the wrong one
+        return line
+
+    return call
+
+
+def exchange(path: Path, *, weight: float = 0.5) -> Path:
+    """Write an ONNX file of one dense layer; the first of its weights is `weight`."""
+    kernel = np.full((4, 3), 0.25, np.float32)
+    kernel[1, 2] = weight
+    held = [
+        onnx.numpy_helper.from_array(kernel, "kernel"),
+        onnx.numpy_helper.from_array(np.zeros(3, np.float32), "bias"),
+    ]
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "kernel"], ["product"], name="product"),
+        onnx.helper.make_node("Add", ["product", "bias"], ["y"], name="sum"),
+    ]
+    ends = [
+        [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, n])] for name, n in (("x", 4), ("y", 3))
+    ]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(nodes, "net", *ends, held), opset_imports=[onnx.helper.make_opsetid("", 13)]
+    )
+    model.ir_version = 8
+    onnx.save(model, str(path))
+    return path
+
+
+def keras(folder: Path) -> Path:
+    """Write `net.json` and `net_weights.h5` of two dense layers."""
+    return networks.chain(folder, sizes=(4, 3, 1), activation="linear", tail=[])
+
+
+# Files that are empty, cut off or something else
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "net.keras", "net.json", "net.fml"])
+def test_an_empty_file_is_called_empty(name: str, refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    assert f"{name} is empty: export the model again" in refused(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("net.onnx", "is not ONNX, or was cut off"),
+        ("net.keras", "is not what Keras 3 saves, or was cut off"),
+        ("net.json", "is not JSON, or was cut off"),
+        ("net.fml", "is not what hls4ml's `graph.save` writes, or was cut off"),
+    ],
+)
+def test_a_file_of_something_else_is_told_with_what_it_should_be(
+    name: str, said: str, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text("an answer of some web server: not found")
+    line = refused(tmp_path / name)
+    assert said in line
+    assert "again" in line
+
+
+def test_an_onnx_file_that_was_cut_off_anywhere_is_said_to_be_so(refused: Callable[..., str], tmp_path: Path) -> None:
+    """Some beginnings of a file are good protocol buffers: then layers are missing, or the operators' version is."""
+    whole = exchange(tmp_path / "whole.onnx").read_bytes()
+    cut = tmp_path / "cut.onnx"
+    for length in range(1, len(whole), 7):
+        cut.write_bytes(whole[:length])
+        assert "cut off" in refused(cut), length
+
+
+def test_a_keras_file_that_was_cut_off_or_lacks_a_part_is_said_to_be_so(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    path = tmp_path / "net.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+    assert "it has no model.weights.h5" in refused(path)
+    path.write_bytes(path.read_bytes()[:-10])
+    assert "was cut off" in refused(path)
+
+
+def test_a_saved_graph_that_was_cut_off_or_lacks_a_part_is_said_to_be_so(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    path = tmp_path / "net.fml"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("other.json"), io.BytesIO())
+    assert "it has no config.json" in refused(path)
+    path.write_bytes(path.read_bytes()[:-10])
+    assert "was cut off" in refused(path)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{}", '{"class_name": "Model"}', '{"class_name": 1, "config": []}'])
+def test_json_that_is_no_network_is_told_what_writes_one(
+    content: str, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "net.json").write_text(content)
+    line = refused(tmp_path / "net.json")
+    assert "is neither a network of Keras 2 nor an ensemble of conifer" in line
+    assert "`model.to_json()`" in line
+
+
+def test_weights_that_are_missing_empty_or_cut_off_are_named(refused: Callable[..., str], tmp_path: Path) -> None:
+    source, weights = keras(tmp_path), tmp_path / "net_weights.h5"
+    whole = weights.read_bytes()
+    weights.unlink()
+    assert f"its weights are missing, {weights} is not a file: write them with `model.save_weights" in refused(source)
+    for content, said in ((b"", "is empty"), (whole[:1000], "is not HDF5, or was cut off")):
+        weights.write_bytes(content)
+        assert f"{weights} {said}" in refused(source)
+
+
+def test_weights_without_a_layer_are_told_with_their_file(refused: Callable[..., str], tmp_path: Path) -> None:
+    source = keras(tmp_path)
+    with h5py.File(tmp_path / "net_weights.h5", "a") as file:
+        del file["d1"]
+    line = refused(source)
+    assert "'d1'" in line
+    assert "export the model again" in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("", "hls4ml_config.yml is empty"),
+        ("a: [", "hls4ml_config.yml is not YAML, or was cut off"),
+        ("- a", "hls4ml_config.yml is no configuration of hls4ml"),
+        ("Backend: Vivado\nKerasJson: none.json\nKerasH5: none.h5\nHLSConfig: {}", "none.json is not a file"),
+    ],
+)
+def test_a_broken_project_is_told_with_the_file_that_breaks_it(
+    settings: str, said: str, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "hls4ml_config.yml").write_text(settings)
+    assert said in refused(tmp_path / "project")
+
+
+# Weights that are no numbers
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), -float("inf")])
+def test_a_weight_that_no_format_can_hold_is_named_with_its_tensor_and_its_file(
+    weight: float, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    line = refused(exchange(tmp_path / "net.onnx", weight=weight))
+    assert f"tensor 'kernel' has {weight} at [1, 2]" in line
+    source = keras(tmp_path)
+    with h5py.File(tmp_path / "net_weights.h5", "a") as file:
+        file["d0/d0/kernel:0"][3, 1] = weight
+    line = refused(source)
+    assert f"{tmp_path / 'net_weights.h5'}: tensor 'd0/d0/kernel:0' has {weight} at [3, 1]" in line
+
+
+def test_the_state_of_an_optimizer_is_no_weight(refused: Callable[..., str], tmp_path: Path) -> None:
+    source = keras(tmp_path)
+    with h5py.File(tmp_path / "net_weights.h5", "a") as file:
+        file["optimizer_weights/momentum"] = np.full(3, np.nan)
+        del file["d1"]
+    line = refused(source)
+    assert "'d1'" in line
+    assert "momentum" not in line
+
+
+def test_a_weight_of_a_saved_graph_is_named_by_its_layer(refused: Callable[..., str], tmp_path: Path) -> None:
+    from emulator.graph_source import read_graph  # noqa: PLC0415 - needs the models extra
+
+    graph = read_graph(keras(tmp_path))
+    graph.graph["d1"].weights["bias"].data[0] = np.nan
+    graph.save(tmp_path / "net.fml")
+    assert "tensor 'bias' of layer 'd1' has nan at [0]" in refused(tmp_path / "net.fml")
+
+
+def trees() -> dict[str, Any]:
+    """An ensemble of one tree with one split, as conifer saves it."""
+    tree = {
+        "feature": [1, -2, -2],
+        "threshold": [0.5, -2.0, -2.0],
+        "children_left": [1, -1, -1],
+        "children_right": [2, -1, -1],
+        "value": [0.0, -0.25, 0.25],
+        "weight": [[0.0, 1.0], [0.0, 0.0], [0.0, 0.0]],
+    }
+    return {
+        "n_classes": 2,
+        "n_features": 2,
+        "init_predict": [0.0],
+        "norm": 1,
+        "splitting_convention": "<",
+        "trees": [[tree]],
+        "config": {f"{name}_precision": "ap_fixed<18,8>" for name in ("input", "threshold", "weight", "score")},
+    }
+
+
+@pytest.mark.parametrize(("part", "node"), [("threshold", 0), ("value", 2)])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_of_a_tree_that_no_format_can_hold_is_named(
+    part: str, node: int, number: float, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    document = trees()
+    document["trees"][0][0][part][node] = number
+    (tmp_path / "trees.json").write_text(json.dumps(document))
+    assert f"{part} of tree 0 has {number} at [{node}]" in refused(tmp_path / "trees.json")
+
+
+# Layouts
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is not JSON: "),
+        ("[{", "is not JSON: "),
+        ("[" * 100_000, "is not JSON: "),
+        ("{}", "it holds {}: write a list of object groups"),
+        ('[{"name": "jet", "count": 1, "axis": []}]', "object group 1 has no 'axes': it takes name, count, axes"),
+    ],
+)
+def test_a_broken_layout_is_named_with_the_place_and_the_remedy(
+    content: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    layout = tmp_path / "layout.json"
+    layout.write_text(content)
+    call = ["model", "import", str(keras(tmp_path)), "--label", "net", "--out", str(tmp_path), "--layout", str(layout)]
+    assert main(call) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{layout}" in line
+    assert said in line
+
+
+def test_a_layout_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    call = ["model", "import", str(keras(tmp_path)), "--label", "net", "--out", str(tmp_path), "--layout"]
+    assert main([*call, str(tmp_path / "none.json")]) == 2
+    assert f"{tmp_path / 'none.json'} cannot be read: No such file" in capsys.readouterr().err
+
+
+# What is asked first
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none.onnx", "none.onnx is not a file"),
+        ("none", "none is not a file"),
+        ("net.txt", "net.txt is not an .fml, .onnx, .keras or .json file"),
+        ("net.json", "importing needs hls4ml: pip install 'trigwatch[models]'"),
+    ],
+)
+def test_path_and_ending_are_looked_at_before_what_would_have_to_be_installed(
+    name: str, said: str, tmp_path: Path
+) -> None:
+    shutil.copy(keras(tmp_path), tmp_path / "net.txt")
+    without = "import sys; sys.modules['hls4ml'] = None; from monitor.app.cli import main; sys.exit(main(sys.argv[1:]))"
+    call = ["model", "import", str(tmp_path / name), "--label", "net", "--out", str(tmp_path / "cards")]
+    command = [sys.executable, "-c", without, *call]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert said in line
