@@ -201,7 +201,7 @@ def _bytes(path: Path, name: str) -> bytes:
             _broken(file, f"is larger than {_LARGEST >> 20} MiB, which no card is", _AGAIN)
         return file.read_bytes()
     except FileNotFoundError:
-        _broken(file, "is missing", f"name the directory that `import_hls4ml` wrote, or {_AGAIN}")
+        _broken(file, "is missing", f"name the directory of a card, or {_AGAIN}")
     except OSError as error:
         _broken(file, f"cannot be read: {error.strerror}", "check the path and its permissions")
 

@@ -62,7 +62,9 @@ class Menu:
         """Read a menu file; raises `BadMenu`."""
         try:
             document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise BadMenu(f"{path} cannot be read: {error.strerror}") from error
+        except ValueError as error:
             raise BadMenu(f"{path} cannot be read: {error}") from error
         name, entries = document.get("name"), document.get("condition")
         if not isinstance(name, str) or not name:

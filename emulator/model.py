@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 from types import TracebackType
@@ -168,8 +169,14 @@ def _exact(label: str, program: Program, name: EngineName, threads: int) -> Engi
     except NotCompiled as error:
         if name == "native":
             raise
-        _LOG.warning("%s runs on gemm, some ten times slower than native: %s", label, error)
+        _say_slower(label, str(error))
         return GemmEngine(program)
+
+
+@functools.cache
+def _say_slower(label: str, why: str) -> None:
+    """Say it once a process: a command may load its cards several times, and nothing new is learnt from that."""
+    _LOG.warning("%s runs on gemm, some ten times slower than native: %s", label, why)
 
 
 def _compiled_engine(card: Card, compiled: Compiled, name: EngineName) -> Engine:

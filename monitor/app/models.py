@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 import emulator
 from emulator.card import raw_bounds
-from emulator.card_files import read
+from emulator.card_files import CARD, GOLDEN, PROGRAM, read
 from emulator.certify import EVENTS
 from emulator.difference import changes
 from emulator.importers.conifer import is_ensemble
 from emulator.model_file import UnreadableModel, read_json
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, say_json, say_table, warn, whole
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, say_json, say_table, warn, whole, why
 
 WRONG_CALL = (FileNotFoundError, FileExistsError, NotADirectoryError, ValueError)
 
@@ -112,10 +112,12 @@ def _add_archive(parts: Commands) -> None:
 
 def export_cards(given: argparse.Namespace) -> int:
     """Write an archive."""
+    for path in given.cards:
+        _refuse_no_card(path)
     try:
         cards = emulator.export(given.cards, given.out)
     except (emulator.BrokenCard, ValueError, OSError) as error:
-        raise Unusable(str(error)) from error
+        raise Unusable(why(error)) from error
     for card in cards:
         say(f"{card.label:<24} {card.digest}")
     return GOOD
@@ -129,7 +131,7 @@ def unpack_cards(given: argparse.Namespace) -> int:
         warn(str(error))
         return NO
     except (emulator.BadArchive, emulator.NotCompiled, OSError) as error:
-        raise Unusable(str(error)) from error
+        raise Unusable(why(error)) from error
     for card in cards:
         say(f"{card.label:<24} {card.digest}")
     return GOOD
@@ -190,6 +192,7 @@ def _import_library(given: argparse.Namespace, layout: emulator.Layout | None) -
 
 def verify(given: argparse.Namespace) -> int:
     """Check a card."""
+    _refuse_no_card(given.card)
     try:
         with emulator.load(given.card) as model:
             say(f"{model.card.label} {model.card.digest}: golden vectors agree, engine {model.engine}")
@@ -222,8 +225,8 @@ def list_cards(given: argparse.Namespace) -> int:
         say_table(("LABEL", "DIGEST", "INPUTS", "OUTPUTS", "THRESHOLD", "ENGINE", "VALID"), rows)
     for label, digests in registry.shared_labels().items():
         warn(f"label {label!r} names {len(digests)} models: {', '.join(each[:19] for each in digests)}")
-    for path, why in registry.broken.items():
-        warn(f"{path}: {why}")
+    for path, broken in registry.broken.items():
+        warn(f"{path}: {broken}")
     return NO if registry.broken else GOOD
 
 
@@ -305,7 +308,22 @@ def _registry(folder: Path) -> emulator.Registry:
         raise Unusable(str(error)) from error
 
 
+def _refuse_no_card(path: Path) -> None:
+    """Raise `Unusable` where nothing at `path` was ever a card: that is a slip of the pen, no broken card."""
+    if any((path / name).is_file() for name in (CARD, GOLDEN, PROGRAM)):
+        return
+    inside = sorted(str(each.parent) for each in path.glob(f"*/{CARD}"))
+    if inside:
+        raise Unusable(f"{path} is a folder of cards: name one of them, {', '.join(inside)}")
+    found = f"it has no {CARD}" if path.is_dir() else "it is a file" if path.exists() else "nothing is called so"
+    raise Unusable(
+        f"{path} is not a card, {found}: name a folder that `trigwatch model import` made; `trigwatch model list "
+        "FOLDER` shows them"
+    )
+
+
 def _load(path: Path) -> emulator.Model:
+    _refuse_no_card(path)
     try:
         return emulator.load(path)
     except (emulator.BrokenCard, emulator.NotCompiled, OSError) as error:

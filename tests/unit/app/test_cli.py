@@ -160,8 +160,15 @@ def test_the_module_is_the_command():
         ("reference promote {fill} --as {here}/x.book", "not a packed value"),
         ("reference diff {fill} {fill}", "not a packed value"),
         ("model list {here}/none", "none is not a directory"),
-        ("model show {here}", "card.json is missing"),
-        ("model diff {here} {here}", "card.json is missing"),
+        ("model show {here}", "{here} is not a card, it has no card.json: name a folder that `trigwatch model import`"),
+        ("model diff {here} {here}", "{here} is not a card, it has no card.json"),
+        ("model verify {here}/none", "{here}/none is not a card, nothing is called so: name a folder that `trigwatch"),
+        ("model verify {here}/text.parquet", "{here}/text.parquet is not a card, it is a file: name a folder that"),
+        ("model verify {models}", "{models} is a folder of cards: name one of them, {models}/l1anomaly_v1, "),
+        ("model verify {here}", "{here} is not a card, it has no card.json: name a folder that `trigwatch model"),
+        ("model export {here}/none --out {here}/x.tar.xz", "{here}/none is not a card, nothing is called so"),
+        ("model unpack {here}/none --out {here}/cards", "{here}/none: No such file or directory"),
+        ("model menu {here}/none --models {models}", "{here}/none cannot be read: No such file or directory"),
         ("model verify {models}/l1anomaly_v1 --events -1", "argument --events: '-1' is not"),
         ("model import {here}/none.onnx --label x --out {here}/cards", "none.onnx is not a file"),
         ("capsule replay {here}/none.json --models {models}", "none.json: No such file or directory"),
@@ -357,6 +364,10 @@ def test_a_card_is_verified_by_its_golden_vectors(run: Run, tmp_path: Path):
     assert status == 0
     assert re.search("golden vectors agree, engine (native|gemm)$", said[0])  # as there is a compiler here
     shutil.copytree(V1, tmp_path / "card")
+    (tmp_path / "card" / "card.json").rename(tmp_path / "kept.json")
+    status, _, spoken = run("model", "verify", tmp_path / "card")
+    assert (status, "card.json is missing" in spoken[0]) == (1, True)
+    (tmp_path / "kept.json").rename(tmp_path / "card" / "card.json")
     card = json.loads((tmp_path / "card" / "card.json").read_text())
     (tmp_path / "card" / "card.json").write_text(json.dumps({**card, "threshold": 7}))
     status, _, spoken = run("model", "verify", tmp_path / "card")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 import emulator
 from emulator.detector import MODELS
+from emulator.engines.compiler import installed
 from monitor.app.shelf import CardShelf, Loaded
 from monitor.watch.shelf import AMBIGUOUS_LABEL, UNKNOWN_MODEL, NotComparable
 
@@ -54,6 +56,25 @@ def test_events_of_no_interval_or_of_two_are_not_compared_and_the_runs_are_told(
     assert found.reason == AMBIGUOUS_LABEL
     assert f"run{'s 200 to 201' if runs[0] != runs[1] else ' 99'}" in found.detail
     assert found.layout == V1.layout
+
+
+def test_that_a_card_runs_on_the_slower_engine_is_said_once_however_often_it_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The demo, for one, loads every card to learn from clean fills and again to watch."""
+
+    for compiler in ("none-of-this-name", "none-of-this-name", "nor-of-that"):
+        monkeypatch.setenv("CXX", compiler)
+        installed.cache_clear()
+        with CardShelf.open(emulator.Registry(MODELS)) as shelf:
+            assert {each.model.engine for each in shelf.all()} == {"gemm"}
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 4
+    for line, (compiler, label) in zip(
+        said, itertools.product(("none-of-this-name", "nor-of-that"), (V1.label, V2.label)), strict=True
+    ):
+        assert line.startswith(f"{label} runs on gemm, some ten times slower than native")
+        assert f"{compiler!r} is not installed" in line
 
 
 def test_a_digest_is_believed_whatever_the_run(shelf: CardShelf) -> None:
