@@ -170,8 +170,8 @@ def refuse_other(path: Path, digest: str) -> None:
         raise FileExistsError(f"{path} is in the way and is not a readable card ({error}): move it away") from error
     if there != digest:
         raise FileExistsError(
-            f"{path} holds another model, {there[:19]}…, not {digest[:19]}…: choose another label or directory, or "
-            "move the old card away"
+            f"{path} holds another model, {there[:19]}…, not {digest[:19]}…, and stays as it is: choose another label "
+            "or directory, or move the old card away"
         )
 
 

@@ -88,7 +88,7 @@ def import_hls4ml(
     exact
         True: raise `NotCertified` rather than write a card that csim answers for.
     conversion
-        For Keras and ONNX files: `weights`, `hls_config`, `backend` of `emulator.graph_source.read_graph`.
+        For Keras and ONNX files: `weights`, `hls_config`, `backend`, `io_type` of `emulator.graph_source.read_graph`.
 
     Raises
     ------

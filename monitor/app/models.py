@@ -17,8 +17,24 @@ from emulator.certify import EVENTS
 from emulator.difference import changes
 from emulator.importers.conifer import is_ensemble
 from emulator.model_file import UnreadableModel, read_json
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, say_json, say_table, warn, whole, why
+from emulator.validity import FILE
+from monitor.app.console import (
+    GOOD,
+    NO,
+    Commands,
+    Unusable,
+    command,
+    group,
+    say,
+    say_json,
+    say_table,
+    warn,
+    warn_each,
+    whole,
+    why,
+)
 
+IO_TYPES = ("io_parallel", "io_stream")
 WRONG_CALL = (FileNotFoundError, FileExistsError, NotADirectoryError, ValueError)
 
 
@@ -69,7 +85,15 @@ def _add_import(parts: Commands) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder of cards")
     parser.add_argument("--manifest", type=Path, help="JSON file: types and lengths of a compiled emulator library")
     parser.add_argument("--threshold", type=int, help="raw: accepted where the first output is at or over it")
-    parser.add_argument("--layout", type=Path, help="JSON file: which input is which physics object")
+    parser.add_argument(
+        "--layout", type=Path, help="JSON file: which input is which physics object (docs/reference/models.md)"
+    )
+    parser.add_argument(
+        "--io-type",
+        choices=IO_TYPES,
+        help="how hls4ml's layers hand values on in an .onnx, .keras or Keras .json model: all at once, or one after "
+        f"the other (default: {IO_TYPES[0]}); .fml files and projects bring their own",
+    )
     parser.add_argument(
         "--events", type=whole(1), default=EVENTS, help="random inputs to compare, directed ones come on top"
     )
@@ -139,6 +163,7 @@ def unpack_cards(given: argparse.Namespace) -> int:
 
 def import_model(given: argparse.Namespace) -> int:
     """Make a card."""
+    replaced = (given.out / given.label / CARD).is_file()
     try:
         layout = None if given.layout is None else emulator.Layout.read(given.layout)
         card = _import_library(given, layout) if _is_library(given) else _import_model(given, layout)
@@ -150,7 +175,32 @@ def import_model(given: argparse.Namespace) -> int:
     except WRONG_CALL as error:
         raise Unusable(str(error)) from error
     _say_card(card)
+    warn_each(_remarks(card, replaced=replaced))
     return GOOD
+
+
+def _remarks(card: emulator.Card, *, replaced: bool) -> Iterator[str]:
+    """Say what a new card means for the folder that it lies in, and for the events that it will judge."""
+    if replaced:
+        # Another model in its place would have been refused.
+        yield f"{card.path} held this model already: its card is replaced by the one just made"
+    folder = card.path.parent
+    try:
+        namesakes = [each for each in emulator.Registry(folder).by_label(card.label) if each.digest != card.digest]
+    except (OSError, emulator.BadValidity) as error:
+        yield why(error)
+        namesakes = []
+    for each in namesakes:
+        yield (
+            f"label {card.label!r} also names {each.digest[:19]}… in {each.path}, which is kept: say in "
+            f"{folder / FILE} in which runs each was meant"
+        )
+    if card.threshold is None:
+        remedy = "give it one in the manifest" if _engine(card) == "abi" else "give it one with --threshold RAW"
+        yield (
+            f"{card.label} has no threshold: nothing counts as accepted unless the stream carries the decision "
+            f"(`accept`); if it does not, {remedy}"
+        )
 
 
 def _is_library(given: argparse.Namespace) -> bool:
@@ -160,16 +210,26 @@ def _is_library(given: argparse.Namespace) -> bool:
 
 
 def _import_model(given: argparse.Namespace, layout: emulator.Layout | None) -> emulator.Card:
-    make = emulator.import_conifer if _is_ensemble(given.source) else emulator.import_hls4ml
-    return make(
-        given.source,
-        label=given.label,
-        out=given.out,
-        threshold=given.threshold,
-        layout=layout,
-        events=given.events,
-        exact=given.exact,
-    )
+    wanted: dict[str, Any] = {
+        "label": given.label,
+        "out": given.out,
+        "threshold": given.threshold,
+        "layout": layout,
+        "events": given.events,
+        "exact": given.exact,
+    }
+    if _is_ensemble(given.source):
+        _refuse_io_type(given, f"{given.source} holds trees, which hand nothing on")
+        return emulator.import_conifer(given.source, **wanted)
+    if given.source.is_dir() or given.source.suffix == ".fml":
+        _refuse_io_type(given, f"{given.source} is converted already and brings its own")
+    conversion = None if given.io_type is None else {"io_type": given.io_type}
+    return emulator.import_hls4ml(given.source, **wanted, conversion=conversion)
+
+
+def _refuse_io_type(given: argparse.Namespace, reason: str) -> None:
+    if given.io_type is not None:
+        raise Unusable(f"--io-type {given.io_type}: {reason}: leave the option out")
 
 
 def _is_ensemble(path: Path) -> bool:
@@ -185,6 +245,7 @@ def _is_ensemble(path: Path) -> bool:
 def _import_library(given: argparse.Namespace, layout: emulator.Layout | None) -> emulator.Card:
     if given.threshold is not None:
         raise Unusable(f"--threshold {given.threshold}: the threshold of a compiled library is in its manifest")
+    _refuse_io_type(given, "a compiled library is what it is")
     if given.exact:
         raise Unusable("--exact: a compiled library has no integer program that could be proven")
     return emulator.import_abi(given.source, given.manifest, label=given.label, out=given.out, layout=layout)

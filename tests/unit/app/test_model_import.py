@@ -297,3 +297,126 @@ def test_path_and_ending_are_looked_at_before_what_would_have_to_be_installed(
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert said in line
+
+
+# What is said about the card that was made
+
+
+@pytest.fixture
+def made(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., tuple[int, list[str]]]:
+    """Imports a network, and returns the status and what was said beside the answer."""
+
+    def call(*more: object) -> tuple[int, list[str]]:
+        if not (tmp_path / "net.json").exists():
+            keras(tmp_path)
+        capsys.readouterr()
+        known = ("--label", "net", "--out", tmp_path / "cards", "--events", 50)
+        status = main(["model", "import", *map(str, (tmp_path / "net.json", *known, *more))])
+        return status, capsys.readouterr().err.splitlines()
+
+    return call
+
+
+def card(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "card.json").read_text())
+    return found
+
+
+@pytest.mark.csim
+def test_a_card_without_a_threshold_says_that_nothing_will_count_as_accepted(
+    made: Callable[..., tuple[int, list[str]]],
+) -> None:
+    status, (line,) = made()
+    assert status == 0
+    assert "net has no threshold: nothing counts as accepted unless the stream carries the decision (`accept`)" in line
+    assert "--threshold" in line
+
+
+@pytest.mark.csim
+def test_the_same_model_under_the_same_label_is_replaced_and_said(
+    made: Callable[..., tuple[int, list[str]]], tmp_path: Path
+) -> None:
+    assert made("--threshold", 5) == (0, [])
+    status, (line,) = made("--threshold", 5, "--events", 60)
+    assert status == 0
+    assert f"{tmp_path / 'cards' / 'net'} held this model already: its card is replaced" in line
+    assert card(tmp_path / "cards" / "net")["certificate"]["random"] == 60
+
+
+@pytest.mark.csim
+def test_another_model_under_the_same_label_is_refused_and_the_older_card_stays(
+    made: Callable[..., tuple[int, list[str]]], tmp_path: Path
+) -> None:
+    made("--threshold", 5)
+    before = card(tmp_path / "cards" / "net")
+    status, (line,) = made("--threshold", 6)
+    assert status == 2
+    assert f"{tmp_path / 'cards' / 'net'} holds another model" in line
+    assert "and stays as it is: choose another label or directory" in line
+    assert card(tmp_path / "cards" / "net") == before
+
+
+@pytest.mark.csim
+def test_an_older_card_of_the_label_in_another_folder_is_kept_and_said(
+    made: Callable[..., tuple[int, list[str]]], tmp_path: Path
+) -> None:
+    made("--threshold", 5)
+    old = (tmp_path / "cards" / "net").rename(tmp_path / "cards" / "net-2025")
+    shutil.copytree(old, tmp_path / "cards" / "copy")
+    digest = card(old)["digest"]
+    status, lines = made("--threshold", 6)
+    assert status == 0
+    assert lines == [
+        f"trigwatch: label 'net' also names {digest[:19]}… in {each}, which is kept: say in "
+        f"{tmp_path / 'cards' / 'validity.toml'} in which runs each was meant"
+        for each in (tmp_path / "cards" / "copy", old)
+    ]
+    shutil.rmtree(tmp_path / "cards" / "net")
+    assert made("--threshold", 5) == (0, [])  # copies of one model are no two meanings of its label
+
+
+@pytest.mark.csim
+def test_a_folder_whose_intervals_cannot_be_followed_is_said(
+    made: Callable[..., tuple[int, list[str]]], tmp_path: Path
+) -> None:
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "validity.toml").write_text("[[card]]\n")
+    status, (line,) = made("--threshold", 5)
+    assert status == 0
+    assert "validity.toml, card 1: missing" in line
+
+
+# In which way layers hand values on
+
+
+@pytest.mark.csim
+@pytest.mark.parametrize("io_type", ["io_stream", "io_parallel", None])
+def test_a_network_is_converted_in_the_io_type_that_was_asked_for(
+    io_type: str | None, made: Callable[..., tuple[int, list[str]]], tmp_path: Path
+) -> None:
+    asked = () if io_type is None else ("--io-type", io_type)
+    assert made("--threshold", 5, "--exact", *asked) == (0, [])
+    written = card(tmp_path / "cards" / "net")
+    assert written["provenance"]["IOType"] == written["certificate"]["configuration"]["IOType"]
+    assert written["provenance"]["IOType"] == (io_type or "io_parallel")
+
+
+@pytest.mark.csim
+def test_an_onnx_file_is_converted_in_the_io_type_that_was_asked_for(tmp_path: Path) -> None:
+    source, out = exchange(tmp_path / "net.onnx"), tmp_path / "cards"
+    known = ("--label", "net", "--out", str(out), "--events", "50")
+    assert main(["model", "import", str(source), *known, "--io-type", "io_stream"]) == 0
+    assert card(out / "net")["provenance"]["IOType"] == "io_stream"
+
+
+@pytest.mark.parametrize("name", ["net.fml", "project", "trees.json"])
+def test_what_brings_its_own_io_type_or_has_none_refuses_another(
+    name: str, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "net.fml").touch()
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "hls4ml_config.yml").touch()
+    (tmp_path / "trees.json").write_text(json.dumps(trees()))
+    line = refused(tmp_path / name, "--io-type", "io_stream")
+    assert "--io-type io_stream: " in line
+    assert "leave the option out" in line

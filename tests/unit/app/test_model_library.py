@@ -70,6 +70,7 @@ def test_it_is_listed_and_verified_as_every_other_card(run: Run) -> None:
     [
         ("model import {site}/good.so --label x --out {site}/x", "give what it takes and returns with --manifest"),
         (f"{IMPORT} --threshold 4", "the threshold of a compiled library is in its manifest"),
+        (f"{IMPORT} --io-type io_stream", "--io-type io_stream: a compiled library is what it is"),
         (f"{IMPORT} --exact", "no integer program that could be proven"),
         ("model import {site}/none.so --manifest {site}/good.json --label x --out {site}/x", "No such file"),
         ("model import {site} --manifest {site}/good.json --label x --out {site}/x", "cannot be read: Is a directory"),
