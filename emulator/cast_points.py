@@ -55,7 +55,11 @@ def _point(layer: Layer, sources: Sequence[NDArray[np.float64]], tensors: Sequen
             values = x * factor + bias * 2.0 ** (fraction - layer.bias_format.fraction)
         case Dot():
             fraction += tensors[1].format.fraction
-            values, formats = (x * sources[1]).sum(axis=1, keepdims=True), (layer.accumulator, *formats)
+            a, b = (
+                part[:, None] if gather is None else part[:, gather]
+                for part, gather in ((x, layer.left), (sources[1], layer.right))
+            )
+            values, formats = (a * b).sum(axis=2), (layer.accumulator, *formats)
         case Quantiser():
             formats = tuple(fmt for fmt in layer.groups() if fmt is not None)
         case Merge():

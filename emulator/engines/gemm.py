@@ -153,7 +153,7 @@ def planned(layer: Layer, sources: list[tuple[Tensor, Signal]]) -> tuple[Run, Si
         case Cast():
             return planned_cast(signal, layer.output.format, layer.name)
         case Concatenate():
-            return plan_concatenate(layer, signal, other)
+            return plan_concatenate(layer, [each for _, each in sources])
         case Curve():
             return plan_curve(layer, signal)
         case Dense():
@@ -185,5 +185,5 @@ def planned(layer: Layer, sources: list[tuple[Tensor, Signal]]) -> tuple[Run, Si
 
 
 def _elements(layer: Layer) -> int:
-    gather = getattr(layer, "gather", None)
-    return max(layer.output.size, 0 if gather is None else int(gather.size))
+    gathers = [getattr(layer, name, None) for name in ("gather", "left")]
+    return max(layer.output.size, *(0 if gather is None else int(gather.size) for gather in gathers))

@@ -1,8 +1,9 @@
-"""Plans for layers with two sources (nnet_merge.h)."""
+"""Plans for layers with several sources (nnet_merge.h)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from emulator.engines.gemm_signal import Signal, aligned, as_int64, checked, pla
 from emulator.formats import Integers
 from emulator.graph import Concatenate, Merge
 
-Join = Callable[[Integers, Integers], Integers]
+Join = Callable[..., Integers]
 
 
 def plan_merge(layer: Merge, left: Signal, right: Signal) -> tuple[Join, Signal]:
@@ -60,16 +61,15 @@ def _range(operation: str, a: Signal, b: Signal) -> Signal:
             return a.united(b)
 
 
-def plan_concatenate(layer: Concatenate, left: Signal, right: Signal) -> tuple[Join, Signal]:
-    """Plan both cast, then laid end to end and moved."""
-    cast_left, a = planned_cast(left, layer.output.format, layer.name)
-    cast_right, b = planned_cast(right, layer.output.format, layer.name)
+def plan_concatenate(layer: Concatenate, sources: Sequence[Signal]) -> tuple[Join, Signal]:
+    """Plan all cast, then laid end to end and moved."""
+    casts, signals = zip(*(planned_cast(source, layer.output.format, layer.name) for source in sources), strict=True)
 
-    def joined(first: Integers, second: Integers) -> Integers:
-        both = np.concatenate([as_int64(cast_left(first)), as_int64(cast_right(second))], axis=1)
-        return both[:, layer.gather]
+    def joined(*parts: Integers) -> Integers:
+        whole = [as_int64(cast_part(part)) for cast_part, part in zip(casts, parts, strict=True)]
+        return np.concatenate(whole, axis=1)[:, layer.gather]
 
-    return joined, a.united(b)
+    return joined, functools.reduce(Signal.united, signals)
 
 
 def _repeated(values: Integers, size: int) -> Integers:

@@ -8,8 +8,11 @@ import numpy as np
 
 from emulator.engines.gemm_dense import planned_dense
 from emulator.engines.gemm_signal import Signal, Step, aligned, as_int64, carrier, checked, planned_cast
-from emulator.formats import Integers, Overflow, Raw, cast, limited
+from emulator.formats import Integers, Overflow, Raw, Rounding, cast, limited
 from emulator.graph import Dense, Dot, Pool, Scale, Select, Tensor
+
+_SHIFTING = (Rounding.TRN, Rounding.RND, Rounding.RND_MIN_INF)
+"""Roundings that give the same when a whole number is added before or after."""
 
 
 def plan_dense(layer: Dense, source: Signal) -> tuple[Step, Signal]:
@@ -44,31 +47,73 @@ def plan_scale(layer: Scale, source: Signal) -> tuple[Step, Signal]:
 def plan_dot(
     layer: Dot, left: Signal, right: Signal, *, same: bool
 ) -> tuple[Callable[[Integers, Integers], Integers], Signal]:
-    """Plan Σ a·b; `same` says that both are one tensor, so that no product is negative."""
-    ends = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
-    low = 0 if same else min(*ends, 0)
-    product = checked(Signal(low, max(*ends, 0), left.fraction + right.fraction), layer.name)
-    accumulator = layer.accumulator
-    to_accumulator, term = planned_cast(product, accumulator, layer.name)
+    """Plan Σ a·b; `same` says that both are one tensor."""
+    product, accumulator = product_of(layer, left, right, same=same), layer.accumulator
     finish, result = planned_cast(Signal.of(accumulator), layer.output.format, layer.name)
+    summed = _whole(layer, product) if layer.whole else _by_product(layer, product)
 
     def total(a: Integers, b: Integers) -> Integers:
-        terms = as_int64(to_accumulator(as_int64(a) * as_int64(b)))
-        return finish(_summed(terms, layer=layer, term=term))
+        return finish(summed(_placed(a, layer.left) * _placed(b, layer.right)))
 
     return total, result
 
 
-def _summed(terms: Raw, *, layer: Dot, term: Signal) -> Raw:
-    accumulator, count = layer.accumulator, terms.shape[1]
-    sums = Signal(min(term.low, 0) * count, max(term.high, 0) * count, term.fraction)
-    if accumulator.overflow is Overflow.WRAP or sums.fits(accumulator):
-        # A product with ones, because a sum along a short last axis is three times slower.
-        return limited(terms @ np.ones((count, 1), np.int64), accumulator)
-    total = np.zeros((len(terms), 1), dtype=np.int64)
-    for i in range(count):
-        total = limited(total + terms[:, i : i + 1], accumulator)
-    return total
+def product_of(layer: Dot, left: Signal, right: Signal, *, same: bool) -> Signal:
+    """Return what is known of a·b; a square is never negative."""
+    ends = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
+    square = same and layer.left is None and layer.right is None
+    return checked(Signal(0 if square else min(*ends, 0), max(*ends, 0), left.fraction + right.fraction), layer.name)
+
+
+def running(layer: Dot, product: Signal) -> tuple[int, int, Signal]:
+    """Return by how many bits to shift the sum and a product left, and what is then known of them added."""
+    held = Signal.of(layer.accumulator)
+    up, product_up = aligned(held, product)
+    a, b = held.shifted(up), product.shifted(product_up)
+    return up, product_up, checked(Signal(a.low + b.low, a.high + b.high, a.fraction), layer.name)
+
+
+def _placed(values: Integers, gather: Raw | None) -> Raw:
+    """Return (events, positions, n)."""
+    wide = as_int64(values)
+    return wide[:, None] if gather is None else wide[:, gather]
+
+
+def _by_product(layer: Dot, product: Signal) -> Step:
+    """Return the sum of products that are cast one by one."""
+    accumulator = layer.accumulator
+    to_accumulator, term = planned_cast(product, accumulator, layer.name)
+
+    def summed(products: Integers) -> Integers:
+        terms = as_int64(to_accumulator(products))
+        count = terms.shape[2]
+        sums = Signal(min(term.low, 0) * count, max(term.high, 0) * count, term.fraction)
+        if accumulator.overflow is Overflow.WRAP or sums.fits(accumulator):
+            # A product with ones, because a sum along a short last axis is three times slower.
+            return limited(terms @ np.ones(count, np.int64), accumulator)
+        total = np.zeros(terms.shape[:2], dtype=np.int64)
+        for i in range(count):
+            total = limited(total + terms[:, :, i], accumulator)
+        return total
+
+    return summed
+
+
+def _whole(layer: Dot, product: Signal) -> Step:
+    """Return the sum that is cast after every product."""
+    accumulator = layer.accumulator
+    up, product_up, whole = running(layer, product)
+    if accumulator.overflow is Overflow.WRAP and (up == 0 or accumulator.rounding in _SHIFTING):
+        # The sum has no bits that are cut, and nothing but the last bits counts: a product may be cast by itself.
+        return _by_product(layer, product)
+
+    def summed(products: Integers) -> Integers:
+        total = np.zeros(products.shape[:2], dtype=np.int64)
+        for i in range(products.shape[2]):
+            total = cast((total << up) + (products[:, :, i] << product_up), whole.fraction, accumulator)
+        return total
+
+    return summed
 
 
 def plan_pool(layer: Pool, source: Signal, tensor: Tensor) -> tuple[Step, Signal]:

@@ -1,4 +1,4 @@
-"""Layers with two sources."""
+"""Layers with several sources."""
 
 from __future__ import annotations
 
@@ -23,17 +23,29 @@ class Merge:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dot:
-    """Σ a·b, every product cast to `accumulator` and added step by step in it; one output."""
+    """Σ a·b at every position, added step by step in `accumulator`.
+
+    Attributes
+    ----------
+    left, right
+        (positions, n): elements of the first and of the second source that are multiplied; None for all of both, at
+        one position.
+    whole
+        A product is added at full width, and the sum is cast; otherwise every product is cast before it is added.
+    """
 
     name: str
     sources: tuple[str, ...]
     output: Tensor
     accumulator: Format
+    left: Raw | None = None
+    right: Raw | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Concatenate:
-    """Output element i is element gather[i] of the two sources laid end to end, cast from its own source's format."""
+    """Output element i is element gather[i] of all sources laid end to end, cast from its own source's format."""
 
     name: str
     sources: tuple[str, ...]

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from emulator.graph import Layer, NotExact, Program, Tensor
-from emulator.importers import activations, convolutions, generated, moves, recurrent, sums
+from emulator.importers import activations, convolutions, einsums, generated, moves, recurrent, sums
 from emulator.importers.cpp import Call, parse_call, parse_structs
 from emulator.importers.site import Site, Types, stored
 
@@ -24,6 +24,7 @@ TRANSLATIONS: Mapping[str, Translation] = MappingProxyType(
         **dict.fromkeys(("pooling1d_cl", "pooling2d_cl", "global_pooling1d_cl", "global_pooling2d_cl"), sums.pooling),
         **dict.fromkeys(("add", "subtract", "multiply", "average", "maximum", "minimum"), sums.merge),
         "dot1d": sums.dot,
+        "einsum": einsums.einsum,
         **dict.fromkeys(("concatenate1d", "concatenate2d", "concatenate3d"), moves.concatenate),
         "transpose": moves.transpose,
         **dict.fromkeys(("zeropad1d_cl", "zeropad2d_cl"), moves.zero_padding),
@@ -45,7 +46,12 @@ TRANSLATIONS: Mapping[str, Translation] = MappingProxyType(
 """How each nnet:: function becomes a layer; what is not here has no exact program."""
 
 COMPOSITES: Mapping[str, Composite] = MappingProxyType(
-    {"lstm_stack": recurrent.lstm, "gru_stack": recurrent.gru, "bidirectional_stack": recurrent.bidirectional}
+    {
+        "lstm_stack": recurrent.lstm,
+        "gru_stack": recurrent.gru,
+        "bidirectional_stack": recurrent.bidirectional,
+        "einsum_dense": einsums.einsum_dense,
+    }
 )
 """How nnet:: functions become several layers."""
 

@@ -24,12 +24,18 @@ def concatenate(site: Site) -> Layer:
 
 
 def transpose(site: Site) -> Layer:
-    """nnet::transpose: its own strides, from its own tables."""
+    """nnet::transpose."""
+    return _select(site, permutation(site.config))
+
+
+def permutation(config: Struct) -> Raw:
+    """Return which element of the source each element of a transposition is, from its own tables of strides."""
     to_shape, strides = (
-        [int(number) for number in site.config.constants[name].split(",")] for name in ("to_shape", "perm_strides")
+        [int(number) for number in config.constants[name].split(",")] for name in ("to_shape", "perm_strides")
     )
     grid = np.indices(to_shape, dtype=np.int64).reshape(len(to_shape), -1)
-    return _select(site, (np.array(strides, dtype=np.int64) @ grid).reshape(-1))
+    turned: Raw = (np.array(strides, dtype=np.int64) @ grid).reshape(-1)
+    return turned
 
 
 def zero_padding(site: Site) -> Layer:

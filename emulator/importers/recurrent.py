@@ -103,17 +103,11 @@ class _Unrolled:
 
     def finished(self, states: list[Tensor]) -> tuple[Layer, ...]:
         """Return all layers; the last writes the states, end to end, as the layer's output."""
-        whole = states[0]
-        for number, state in enumerate(states[1:], 1):
-            size = whole.size + state.size
-            together = Tensor(f"{self._site.output.name}_{number}_joined", (size,), self._site.output.format)
-            names = whole.name, state.name
-            self._layers.append(Concatenate(together.name, names, together, np.arange(size, dtype=np.int64)))
-            whole = together
-        if whole.size != self._site.output.size:
-            raise self._site.refuse(f"{whole.size} states do not make an output of shape {self._site.output.shape}")
-        gather = np.arange(whole.size, dtype=np.int64)
-        self._layers.append(Select(self._site.name, (whole.name,), self._site.output, gather))
+        output, size = self._site.output, sum(state.size for state in states)
+        if size != output.size:
+            raise self._site.refuse(f"{size} states do not make an output of shape {output.shape}")
+        names = tuple(state.name for state in states)
+        self._layers.append(Concatenate(self._site.name, names, output, np.arange(size, dtype=np.int64)))
         return tuple(self._layers)
 
     def _lstm(self, cell: _Cell, at: str, inputs: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:

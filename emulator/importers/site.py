@@ -34,6 +34,10 @@ class Types:
         except ValueError as error:
             raise NotExact(layer, f"type {name}: {error}") from error
 
+    def is_integer(self, name: str) -> bool:
+        """Whether a named or spelled type is an ap_[u]int, which computes in its own way."""
+        return self.spellings.get(name, name).removeprefix("ap_").startswith(("int", "uint"))
+
 
 @dataclass(frozen=True, slots=True)
 class Site:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from emulator.importers.files import read_keras, read_onnx
+from tests.golden.accumulators import ACCUMULATORS
 
 pytestmark = pytest.mark.csim
 
@@ -79,22 +80,6 @@ def test_a_tagger_gives_csims_scores_and_layers(network: Network, compared: Comp
     logits = network.dense("logits", h, (32, 5))
     network.add("Activation", "tag", logits, activation="softmax")
     assert_equal(compared(graph_of(network, tmp_path, "tag"), events=20_000), layers={"logits", "tag"})
-
-
-ACCUMULATORS = {
-    "wraps": "fixed<14,5>",
-    "cuts": "fixed<18,12>",
-    "cuts_and_wraps": "fixed<9,5>",
-    "cuts_to_zero": "fixed<17,12,TRN_ZERO,WRAP>",
-    "rounds_to_even": "fixed<17,12,RND_CONV,WRAP>",
-    "rounds_away": "fixed<17,12,RND_INF,WRAP>",
-    "saturates": "fixed<12,6,TRN,SAT>",
-    "saturates_never": "fixed<30,16,TRN,SAT>",
-    "saturates_evenly": "fixed<13,6,RND,SAT_SYM>",
-    "falls_to_zero": "fixed<13,6,RND_MIN_INF,SAT_ZERO>",
-    "is_an_integer": "int<8>",
-    "is_unsigned": "ufixed<15,6>",
-}
 
 
 def test_every_kind_of_accumulator_adds_as_csim_does(network: Network, compared: Compare, tmp_path: Path) -> None:

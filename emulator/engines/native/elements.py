@@ -6,6 +6,7 @@ import numpy as np
 
 from emulator.engines.gemm_merges import joined_range
 from emulator.engines.gemm_signal import Signal, aligned
+from emulator.engines.gemm_sums import product_of, running
 from emulator.engines.native.unit import Casting, Unit, cast_signal, wider, working
 from emulator.formats import Format, cast
 from emulator.graph import (
@@ -209,15 +210,17 @@ def emit_merge(layer: Merge, left: Signal, right: Signal, unit: Unit) -> None:
     )
 
 
-def emit_concatenate(layer: Concatenate, left: Signal, right: Signal, unit: Unit) -> None:
-    """Write two sources laid end to end and moved, each cast from its own format."""
-    first = unit.tensors[layer.sources[0]][2]
-    for number, (name, signal) in enumerate(zip(layer.sources, (left, right), strict=True)):
-        ours = np.flatnonzero((layer.gather >= first) == bool(number))
+def emit_concatenate(layer: Concatenate, unit: Unit) -> None:
+    """Write sources laid end to end and moved, each cast from its own format."""
+    ends = np.cumsum([unit.tensors[name][2] for name in layer.sources])
+    owner = np.searchsorted(ends, layer.gather, side="right")
+    for number, name in enumerate(layer.sources):
+        ours = np.flatnonzero(owner == number)
         if not len(ours):
             continue
-        casting = Casting.of(signal, layer.output.format, layer.name)
-        places = unit.places(layer.gather[ours] - first * number, unit.tensors[name][2])
+        size = unit.tensors[name][2]
+        casting = Casting.of(unit.signals[name], layer.output.format, layer.name)
+        places = unit.places(layer.gather[ours] - (ends[number] - size), size)
         into = unit.places(ours, layer.output.size)
         unit.say(
             f"spread<{casting.kind}, {len(ours)}>({unit.place(name)}, {places}, {into}, {_out(layer, unit)}, "
@@ -227,21 +230,37 @@ def emit_concatenate(layer: Concatenate, left: Signal, right: Signal, unit: Unit
 
 def emit_dot(layer: Dot, left: Signal, right: Signal, unit: Unit) -> None:
     """Write Σ a·b, step by step in the accumulator."""
-    ends = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
-    low = 0 if layer.sources[0] == layer.sources[1] else min(*ends, 0)
-    product = Signal(low, max(*ends, 0), left.fraction + right.fraction)
-    accumulator, count = layer.accumulator, unit.tensors[layer.sources[0]][2]
-    term = Casting.of(product, accumulator, layer.name)
+    product = product_of(layer, left, right, same=layer.sources[0] == layer.sources[-1])
+    accumulator, size = layer.accumulator, unit.tensors[layer.sources[0]][2]
+    kind, add = (_added_whole if layer.whole else _added)(layer, product)
     finish = Casting.of(Signal.of(accumulator), layer.output.format, layer.name)
-    sums = Signal(2 * Signal.of(accumulator).low, 2 * Signal.of(accumulator).high, accumulator.fraction)
-    add = Casting.of(sums, accumulator, layer.name)
-    kind = wider(term.kind, finish.kind, add.kind, working(product.reach, left.reach, right.reach))
-    sources = ", ".join(unit.place(name) for name in layer.sources)
-    unit.say(
-        f"dot<{kind}, {count}>({sources}, {_out(layer, unit)}, {unit.function('auto v', f'{term.call}(v)')}, "
-        f"{unit.function('auto sum, auto v', f'{add.call}({kind}(sum + v))')}, "
-        f"{unit.function('auto v', f'{finish.call}(v)')});"
+    kind = wider(kind, finish.kind, working(product.reach, left.reach, right.reach))
+    positions, count = (1, size) if layer.left is None else layer.left.shape
+    both = zip(layer.sources, (layer.left, layer.right), strict=True)
+    sources = ", ".join(
+        f"{unit.place(name)}, {'nullptr' if gather is None else unit.places(gather, unit.tensors[name][2])}"
+        for name, gather in both
     )
+    unit.say(
+        f"dot<{kind}, {positions}, {count}>({sources}, {_out(layer, unit)}, "
+        f"{unit.function('auto sum, auto v', add.format(kind=kind))}, {unit.function('auto v', f'{finish.call}(v)')});"
+    )
+
+
+def _added(layer: Dot, product: Signal) -> tuple[str, str]:
+    """Return the type for, and the C++ of, the next sum where a product is cast before it is added."""
+    accumulator = layer.accumulator
+    term = Casting.of(product, accumulator, layer.name)
+    low, high = (2 * end for end in (Signal.of(accumulator).low, accumulator.high))
+    add = Casting.of(Signal(low, high, accumulator.fraction), accumulator, layer.name)
+    return wider(term.kind, add.kind), f"{add.call}({{kind}}(sum + {{kind}}({term.call}(v))))"
+
+
+def _added_whole(layer: Dot, product: Signal) -> tuple[str, str]:
+    """Return the same where a product is added at full width."""
+    up, product_up, whole = running(layer, product)
+    add = Casting.of(whole, layer.accumulator, layer.name)
+    return wider(add.kind, working(whole.reach)), f"{add.call}({{kind}}((sum << {up}) + (v << {product_up})))"
 
 
 def _map(layer: Layer, unit: Unit, kind: str, body: str) -> None:

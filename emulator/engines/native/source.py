@@ -88,7 +88,7 @@ def emit(layer: Layer, unit: Unit, fmt: Format) -> None:  # noqa: C901, PLR0912 
         case Cast():
             emit_cast(layer, source, unit)
         case Concatenate():
-            emit_concatenate(layer, source, other, unit)
+            emit_concatenate(layer, unit)
         case Curve():
             emit_curve(layer, source, unit)
         case Dense():

@@ -219,17 +219,23 @@ template <int N, int64_t OFFSET, class S, class T> inline void convert(const Row
     }
 }
 
-// Σ a·b of N pairs: products in type W, made terms of the accumulator by `term`, added by `add`.
-template <class W, int N, class A, class B, class Y, class Term, class Add, class Finish>
-inline void dot(const Row<A> *__restrict a, const Row<B> *__restrict b, Row<Y> *__restrict y, Term term, Add add, Finish finish) {
-    alignas(64) W sum[EVENTS] = {};
-    for (int i = 0; i < N; i++) {
-        for (int e = 0; e < EVENTS; e++) {
-            sum[e] = W(add(sum[e], W(term(W(a[i].at[e]) * W(b[i].at[e])))));
+// Σ a·b of N pairs at each of P positions, in type W: add(sum, product). `left` and `right` name the pairs' elements;
+// nullptr: all in order.
+template <class W, int P, int N, class A, class B, class Y, class Add, class Finish>
+inline void dot(const Row<A> *__restrict a, const uint32_t *__restrict left, const Row<B> *__restrict b,
+                const uint32_t *__restrict right, Row<Y> *__restrict y, Add add, Finish finish) {
+    for (int p = 0; p < P; p++) {
+        alignas(64) W sum[EVENTS] = {};
+        for (int i = 0; i < N; i++) {
+            const Row<A> &first = a[left ? left[p * N + i] : i];
+            const Row<B> &second = b[right ? right[p * N + i] : i];
+            for (int e = 0; e < EVENTS; e++) {
+                sum[e] = W(add(sum[e], W(W(first.at[e]) * W(second.at[e]))));
+            }
         }
-    }
-    for (int e = 0; e < EVENTS; e++) {
-        y[0].at[e] = Y(finish(sum[e]));
+        for (int e = 0; e < EVENTS; e++) {
+            y[p].at[e] = Y(finish(sum[e]));
+        }
     }
 }
 
