@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from emulator.graph import Layer, NotExact, Program, Tensor
-from emulator.importers import activations, convolutions, einsums, generated, moves, recurrent, sums
+from emulator.importers import activations, convolutions, einsums, embeddings, generated, moves, recurrent, sums
 from emulator.importers.cpp import Call, parse_call, parse_structs
 from emulator.importers.site import Site, Types, stored
 
@@ -51,6 +51,7 @@ COMPOSITES: Mapping[str, Composite] = MappingProxyType(
         "gru_stack": recurrent.gru,
         "bidirectional_stack": recurrent.bidirectional,
         "einsum_dense": einsums.einsum_dense,
+        "embedding": embeddings.embedding,
     }
 )
 """How nnet:: functions become several layers."""
@@ -66,7 +67,7 @@ STREAMED = frozenset(
         *("pooling1d_cl", "pooling2d_cl", "global_pooling1d_cl", "global_pooling2d_cl"),
         *("add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate1d"),
         *("transpose", "zeropad1d_cl", "zeropad2d_cl", "cropping1d_cl", "cropping2d_cl", "resize_nearest"),
-        *("linear", "relu", "thresholded_relu", "leaky_relu", "prelu", "elu"),
+        *("embedding", "linear", "relu", "thresholded_relu", "leaky_relu", "prelu", "elu"),
         *("sigmoid", "tanh", "softplus", "softsign", "hard_sigmoid", "binary_tanh", "softmax"),
     )
 )

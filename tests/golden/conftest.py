@@ -105,6 +105,11 @@ class Network:
             "use_bias": True,
         }
 
+    def embedding(self, name: str, source: str, shape: tuple[int, int], **config: Any) -> str:
+        """`shape` is (words, columns)."""
+        self.weights[name] = {"embeddings": self.generator.normal(0, 2, shape)}
+        return self.add("Embedding", name, source, input_dim=shape[0], output_dim=shape[1], **config)
+
     def batch_normalisation(self, name: str, source: str, size: int, **config: Any) -> str:
         self.weights[name] = {
             "gamma": self.generator.uniform(0.5, 2, size),

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emulator.graph import NotExact
 from emulator.importers.files import read_keras, read_onnx
+from emulator.importers.hls4ml import import_graph
 from tests.golden.accumulators import ACCUMULATORS
 
 pytestmark = pytest.mark.csim
@@ -156,7 +158,7 @@ def test_every_softmax_answers_as_csim_does(network: Network, compared: Compare,
     assert_equal(compared(graph_of(network, tmp_path, *names), inputs=every_value(12, 7)), layers=set(names))
 
 
-def test_merges_and_moves_answer_as_csim_does(network: Network, compared: Compare, tmp_path: Path) -> None:
+def test_merges_moves_and_embeddings_answer_as_csim_does(network: Network, compared: Compare, tmp_path: Path) -> None:
     a = network.input("a", 6, precision="fixed<10,4>")
     b = network.input("b", 6, precision="ufixed<9,5>")
     for kind in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"):
@@ -171,7 +173,12 @@ def test_merges_and_moves_answer_as_csim_does(network: Network, compared: Compar
     network.add("Permute", "turned", first, dims=[2, 1])
     network.add("Concatenate", "rows", first, second, axis=1, hls=types(result="fixed<12,5>"))
     network.add("Concatenate", "columns", first, second, axis=2, hls=types(result="fixed<12,5>"))
+    words, few = network.input("words", 5, precision="uint<4>"), network.input("few", 3, precision="ufixed<2,4>")
+    network.embedding("rows_of_16", words, (16, 3), hls=types(embeddings="fixed<9,3>", result="fixed<6,2,RND,SAT>"))
+    network.embedding("rows_of_4", few, (13, 2))
     merges = {
+        "rows_of_16",
+        "rows_of_4",
         "add",
         "subtract",
         "multiply",
@@ -186,6 +193,22 @@ def test_merges_and_moves_answer_as_csim_does(network: Network, compared: Compar
     }
     graph = graph_of(network, tmp_path, *sorted(merges), "turned")
     assert_equal(compared(graph), layers=merges | {"turned"})
+
+
+@pytest.mark.parametrize(
+    ("index", "reason"),
+    [
+        ("fixed<16,6>", "fraction bits"),
+        ("uint<5>", "beyond a vocabulary of 16"),
+        ("int<4>", "beyond a vocabulary of 16"),
+    ],
+)
+def test_an_index_beyond_its_embedding_is_left_to_csim_by_name(
+    index: str, reason: str, network: Network, tmp_path: Path
+) -> None:
+    network.embedding("rows", network.input("words", 5, precision=index), (16, 3))
+    with pytest.raises(NotExact, match=reason):
+        import_graph(graph_of(network, tmp_path, "rows"))
 
 
 def test_convolutions_and_pools_answer_as_csim_does(network: Network, compared: Compare, tmp_path: Path) -> None:

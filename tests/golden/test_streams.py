@@ -83,6 +83,7 @@ def test_activations_with_parameters_and_every_softmax(network: Network, compare
     for implementation in ("stable", "latency", "argmax"):
         hls = {"Implementation": implementation} | types(result="fixed<18,4>")
         network.add("Activation", f"s_{implementation}", fresh(5), activation="softmax", hls=hls)
+    network.embedding("rows", fresh(5, precision="uint<3>"), (8, 3), hls=types(embeddings="fixed<9,3>"))
     assert_equal(compared(streamed(network, tmp_path, *names(network))), layers=set(names(network)))
 
 
