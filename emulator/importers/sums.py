@@ -39,7 +39,8 @@ def stored_matrix(site: Site, struct: Struct, weights: Weights, shape: tuple[int
     kernel = struct.aliases["kernel"].split("<")[0]
     if kernel == "nnet::DenseLatency":
         return Weights(weights.raw.reshape(n_in, n_out), weights.format), np.arange(n_in, dtype=np.int64)
-    if kernel.startswith("nnet::DenseResource_rf"):
+    # The unrolled code leaves out products with weights that are 0, which add nothing.
+    if kernel.startswith("nnet::DenseResource_rf") or "::dense_resource_unrolled_" in kernel:
         matrix = np.ascontiguousarray(weights.raw.reshape(n_out, n_in).T)
         order = _resource_order(site, n_in, n_out, struct.integer("reuse_factor"))
         return Weights(matrix, weights.format), order

@@ -94,9 +94,16 @@ def test_every_kind_of_accumulator_adds_as_csim_does(network: Network, compared:
     # More multiplications in a row than inputs: the other loop of the Resource strategy.
     precision = types(weight="fixed<9,3>", bias="fixed<12,4>", accum="fixed<12,6,TRN,SAT>", result="fixed<18,8>")
     network.dense("reused_often", x, (12, 6), scale=1.5, hls=precision | {"Strategy": "Resource", "ReuseFactor": 24})
+    for name, reuse in (("saturates", 3), ("falls_to_zero", 24), ("cuts", 2)):
+        unrolled = precision | {"Strategy": "Resource_Unrolled", "ReuseFactor": reuse}
+        unrolled |= types(**precision["Precision"] | {"accum": ACCUMULATORS[name]})
+        network.dense(f"{name}_unrolled", x, (12, 6), scale=1.5, hls=unrolled)
+        network.weights[f"{name}_unrolled"]["kernel"][::3] = 0  # not even written
     names = [layer["name"] for layer in network.layers if layer["class_name"] == "Dense"]
     graph = graph_of(network, tmp_path, *names)
-    assert {node.name for node in graph.get_layers() if node.get_attr("strategy") == "resource"} >= {"reused_often"}
+    strategies = {node.name: node.get_attr("strategy") for node in graph.get_layers()}
+    assert strategies["reused_often"] == "resource"
+    assert strategies["saturates_unrolled"] == "resource_unrolled"
     assert_equal(compared(graph), layers=set(names))
 
 

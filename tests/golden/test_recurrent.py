@@ -81,6 +81,8 @@ def test_states_and_sequences_are_csims(
     hls = {"Precision": precision} if precision else None
     last = network.add(kind, "last", x, hls=hls, **cell(network, kind, "last"))
     relu = {"return_sequences": True, "activation": "relu"}
+    if hls and model.get("Strategy") == "Resource":
+        hls = hls | {"Strategy": "Resource_Unrolled"}
     every = network.add(kind, "every", x, hls=hls, **cell(network, kind, "every", **relu))
     architecture, weights = network.write(tmp_path, [last, every])
     graph = read_keras(architecture, weights, hls_config={"LayerName": network.precision, "Model": model})

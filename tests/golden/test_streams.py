@@ -141,7 +141,9 @@ def test_lines(network: Network, compared: Compare, tmp_path: Path) -> None:
         network.add(f"{kind}Pooling1D", kind, fresh(9, 3), hls=narrow, **pool)
     network.add("GlobalMaxPooling1D", "highest", fresh(9, 3), keepdims=False, hls=narrow, **places)
     network.convolution("points", fresh(9, 3), (1, 3, 2), hls=cutting)
-    outputs = ["out", "Max", "Average", "highest", "points"]
+    unrolled = {"Strategy": "Resource_Unrolled", "ReuseFactor": 3}
+    network.convolution("unrolled", fresh(9, 3), (3, 3, 2), hls=cutting | unrolled)
+    outputs = ["out", "Max", "Average", "highest", "points", "unrolled"]
     assert_equal(compared(streamed(network, tmp_path, *outputs), events=1500), layers=set(names(network)))
 
 
