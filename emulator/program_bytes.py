@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from emulator.formats import Format
 from emulator.graph import KINDS, Layer, Program, Tensor
+from emulator.graph.later import is_told
 from emulator.pack import Unreadable, pack, unpack
 
 _SCHEMA = "trigwatch-program/1"
@@ -82,6 +83,8 @@ def _layer_to_json(layer: Layer, *, number: int, arrays: dict[str, NDArray[Any]]
     entry: dict[str, Any] = {"kind": type(layer).__name__}
     for field in dataclasses.fields(layer):
         value = getattr(layer, field.name)
+        if not is_told(field, value):
+            continue
         if isinstance(value, np.ndarray):
             key = f"{number:04d}.{field.name}"
             arrays[key] = narrowed(value)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emulator.formats import Format, Raw
+from emulator.graph.later import LATER
 from emulator.graph.tensor import Tensor
 
 
@@ -38,9 +39,9 @@ class Dot:
     sources: tuple[str, ...]
     output: Tensor
     accumulator: Format
-    left: Raw | None = None
-    right: Raw | None = None
-    whole: bool = False
+    left: Raw | None = field(default=None, metadata=LATER)
+    right: Raw | None = field(default=None, metadata=LATER)
+    whole: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
