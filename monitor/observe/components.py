@@ -1,17 +1,20 @@
 """The multivariate channel: what the inputs do along the reference's principal axes.
 
-Components have mean 0, variance 1 and no correlation in the reference. Later events have means and variances along each
-axis, a mean square distance over all axes, and correlations c between k components, of which the mean square tells any
-tie between inputs, whichever they are. Of n events of independent components n c^2 is chi-squared with one degree of
-freedom: sum c^2 over the k (k - 1) / 2 pairs, less 1 / n each, has mean 0 and variance k (k - 1) / n^2 (Schott,
-Biometrika 92 (2005) 951).
+Components have mean 0, variance 1 and no correlation over the reference. Later events have means and variances along
+each axis, a mean square distance over all axes, and covariances s of the components, of which the reference tells what
+they are at each pile-up, e. Any tie between inputs, whichever they are, shows in the mean over all pairs of
+
+    n (s_ij - e_ij)^2 / (e_ii e_jj),
+
+which is chi-squared with one degree of freedom for n independent normal events, and of mean 1 (Schott, Biometrika 92
+(2005) 951): however many events there are, it is the same where nothing has changed.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from monitor.observe.axes import Axes
 from monitor.observe.events import EVERYWHERE
 from monitor.observe.frame import Frame
 from monitor.observe.section import Floats, Measured, Section
@@ -20,7 +23,7 @@ from monitor.observe.summary import Summary
 
 FAMILY = "component"
 DISTANCE = "Mahalanobis distance"
-TIES = "mean square correlation of components"
+TIES = "ties between components"
 
 
 def component_sections(shape: Shape) -> tuple[Section, ...]:
@@ -39,32 +42,37 @@ def _measure(summary: Summary, frame: Frame) -> Measured:
     count = 2 * len(summary.shape.paired) + 2
     if frame.axes is None or summary.events < 2 or not frame.axes.used.any():
         return np.zeros(count), np.zeros(count), np.zeros(count)
-    mean, covariance = summary.moments()
-    along = frame.axes.directions
-    return _along(frame.axes, (mean - frame.axes.centre) @ along, along.T @ covariance @ along, events=summary.events)
+    axes, (mean, covariance) = frame.axes, summary.moments()
+    along = axes.directions
+    found = along.T @ covariance @ along
+    ties = _ties(found, axes.expected(summary.pileup), used=axes.used, events=summary.events)
+    return _measured((mean - axes.centre) @ along, found.diagonal(), ties, used=axes.used, events=summary.events)
 
 
-def _along(axes: Axes, mean: Floats, covariance: Floats, *, events: int) -> Measured:
-    """Return all quantities of components with this mean (p,) and covariance (p, p).
+def _measured(
+    mean: Floats, variance: Floats, ties: tuple[float, int], *, used: NDArray[np.bool_], events: int
+) -> Measured:
+    """Return all quantities of components with this mean and variance (p,); `ties` are their mean over so many pairs.
 
     The variance of a square is taken as a normal variable's; the learnt noise corrects it.
     """
-    variance = np.maximum(covariance.diagonal(), 0.0)
-    used = axes.used
-    axes_used = float(used.sum())
-    distance = (variance + mean**2).sum() / axes_used
-    ties, pairs = _ties(covariance[np.ix_(used, used)], events)
+    count = float(used.sum())
+    distance = (variance + mean**2).sum() / count
     return (
-        np.concatenate([mean, variance, [distance, ties]]),
-        np.concatenate([events * used, events * used, [events, events**2 if pairs else 0.0]]),
-        np.concatenate([variance, 2 * variance**2, [2 * (variance**2).sum() / axes_used**2, 2 / max(pairs, 1)]]),
+        np.concatenate([mean, variance, [distance, ties[0]]]),
+        np.concatenate([events * used, events * used, [events, ties[1]]]).astype(np.float64),
+        np.concatenate([variance, 2 * variance**2, [2 * (variance**2).sum() / count**2, 2.0]]),
     )
 
 
-def _ties(covariance: Floats, events: int) -> tuple[float, int]:
-    """Return the mean square correlation beyond what chance makes, and of how many pairs it is the mean."""
-    width = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
-    correlation = covariance / np.maximum(np.outer(width, width), 1e-12)
-    pairs = len(width) * (len(width) - 1) // 2
-    squares = ((correlation**2).sum() - (correlation.diagonal() ** 2).sum()) / 2
-    return float(squares) / max(pairs, 1) - 1 / events, pairs
+def _ties(found: Floats, expected: Floats, *, used: NDArray[np.bool_], events: int) -> tuple[float, int]:
+    """Return the mean of the module's formula over all pairs of components that are used, and how many these are.
+
+    None are, where pile-up is unknown that the reference knew: nobody can say what is expected.
+    """
+    if not np.isfinite(expected).all():
+        return 0.0, 0
+    width = np.sqrt(np.maximum(expected.diagonal(), 1e-6))
+    off = ((found - expected) / np.outer(width, width))[np.ix_(used, used)]
+    pairs = len(off) * (len(off) - 1) // 2
+    return events * float((off[np.triu_indices(len(off), 1)] ** 2).sum()) / max(pairs, 1), pairs

@@ -72,7 +72,7 @@ def learn_page(summaries: Sequence[Summary]) -> Page:
     quantities, seen = catalogue(shape), _stack([measure(row, frame) for row, frame in zip(rows, frames, strict=True)])
     usual = quantities.once & (seen.value.sum(axis=0) > seen.exposure.sum(axis=0) / 2)
     seen = seen.turned(usual)
-    draft = replace(_draft(key, rows, quantities, seen=seen, pileup=(low, high)), usual=usual, axes=axes)
+    draft = replace(_draft(key, rows, quantities, seen=seen, pileup=(low, high), axes=axes), usual=usual)
     page = _with_noise(draft, rows, quantities, seen=seen)
     return replace(page, id=identity(page.to_bytes()))
 
@@ -81,7 +81,10 @@ def _axes(rows: Sequence[Summary]) -> Axes:
     """Return the principal axes of all events of the rows."""
     whole = replace(rows[0], counts={name: _total(rows, name) for name in rows[0].counts})
     histograms = whole.counts["inputs"][list(whole.shape.paired)]
-    return Axes.of(*whole.moments(), histograms.max(axis=1) / max(whole.events, 1))
+    axes = Axes.of(*whole.moments(), histograms.max(axis=1) / max(whole.events, 1))
+    covariances = np.stack([row.moments()[1] for row in rows])
+    pileup, events = (np.asarray([getattr(row, name) for row in rows], np.float64) for name in ("pileup", "events"))
+    return axes.taught(covariances, pileup, events)
 
 
 def _trains(rows: Sequence[Summary]) -> dict[int, Trains | None]:
@@ -97,7 +100,13 @@ def _stack(parts: Sequence[Quantities]) -> Quantities:
 
 
 def _draft(
-    key: PageKey, rows: Sequence[Summary], quantities: Catalogue, *, seen: Quantities, pileup: tuple[float, float]
+    key: PageKey,
+    rows: Sequence[Summary],
+    quantities: Catalogue,
+    *,
+    seen: Quantities,
+    pileup: tuple[float, float],
+    axes: Axes,
 ) -> Page:
     """Return the page with curves, for textbook noise and no wobble."""
     exposure = seen.exposure.sum(axis=0)
@@ -119,7 +128,7 @@ def _draft(
         spread=spread,
         exposure=seen.exposure.mean(axis=0),
         places=learn_places(rows),
-        axes=Axes(np.zeros(0), np.zeros((0, 0))),
+        axes=axes,
         displayed=_displayed(rows, pileup),
     )
     return replace(draft, curves=_curves(draft, rows, quantities, seen))

@@ -279,7 +279,12 @@ class Page:
                     lumisections=names["lumisections"],
                     fills=names["fills"],
                 ),
-                axes=Axes(arrays["axes.centre"], arrays["axes.directions"]),
+                axes=Axes(
+                    arrays["axes.centre"],
+                    arrays["axes.directions"],
+                    arrays["axes.tied"].astype(np.float64),
+                    float(arrays["axes.pileup"][0]),
+                ),
                 displayed={key[10:]: value for key, value in arrays.items() if key.startswith("displayed.")},
                 id=identity(content),
             )
@@ -324,5 +329,7 @@ def _content(page: Page) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "places.wobble": page.places.wobble,
         "axes.centre": page.axes.centre,
         "axes.directions": page.axes.directions,
+        "axes.tied": page.axes.tied.astype(np.float32),
+        "axes.pileup": np.asarray([page.axes.pileup]),
     }
     return names, {**arrays, **{f"displayed.{name}": values for name, values in page.displayed.items()}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -75,17 +77,42 @@ def test_inputs_that_are_tied_to_each_other_move_a_variance_at_equal_marginals()
     assert (tied.counts["inputs"] == apart.counts["inputs"]).all()
     before, after = (component(each, TIES) for each in (apart, tied))
     sigma = np.sqrt(before[2] / before[1])
-    assert before[1] == 4000**2
-    assert abs(before[0]) < 4 * sigma
-    assert after[0] > 20 * sigma
+    assert abs(before[0] - 1) < 4 * sigma
+    assert after[0] - 1 > 20 * sigma
 
 
-def test_the_mean_square_correlation_is_that_of_the_components():
+def test_ties_are_the_squares_of_what_was_not_expected_over_all_pairs():
     along = (bins(SUMMARY.shape, OTHER.inputs) - AXES.centre) @ AXES.directions[:, AXES.used]
-    squares = np.corrcoef(along.T)[np.triu_indices(along.shape[1], 1)] ** 2
-    value, _, spread = component(SUMMARISER.summarise(key(), OTHER), TIES)
-    assert value == pytest.approx(squares.mean() - 1 / 1000)
-    assert spread == pytest.approx(2 / len(squares))
+    found = np.cov(along.T, bias=True)
+    value, pairs, spread = component(SUMMARISER.summarise(key(), OTHER), TIES)
+    assert value == pytest.approx(1000 * (found[np.triu_indices(len(found), 1)] ** 2).mean())
+    assert (pairs, spread) == (len(found) * (len(found) - 1) / 2, 2)
+
+
+@pytest.mark.parametrize("events", [300, 3000, 12_000])
+def test_ties_stay_what_they_are_however_many_events_there_are(events: int):
+    value, pairs, _ = component(SUMMARISER.summarise(key(), crossings(events, np.random.default_rng(events))), TIES)
+    assert abs(value - 1) < 5 * np.sqrt(2 / pairs)
+
+
+def test_what_ties_components_at_each_pileup_is_expected_there():
+    """Jets become more with pile-up, which ties components that are free of each other over all of it."""
+    rows = [SUMMARISER.summarise(key(), crossings(3000, RNG, pileup=mu)) for mu in np.linspace(40, 60, 15)]
+    covariances, pileup = np.stack([row.moments()[1] for row in rows]), np.linspace(40, 60, 15)
+    taught = AXES.taught(covariances, pileup, np.full(15, 3000.0))
+    edge = SUMMARISER.summarise(key(), crossings(12_000, np.random.default_rng(6), pileup=60.0))
+    plain, known = component(edge, TIES)[0], component(edge, TIES, taught)[0]
+    assert known < 1.6 < plain
+    unknown = AXES.taught(covariances, np.full(15, np.nan), np.full(15, 3000.0))
+    np.testing.assert_allclose(unknown.expected(50.0), unknown.expected(float("nan")))
+
+
+def test_ties_are_not_measured_without_the_pileup_that_the_reference_knew():
+    silent = replace(crossings(500, RNG), pileup=np.full(500, np.nan, np.float32))
+    covariances, mu = np.stack([SUMMARY.moments()[1]] * 3), np.asarray([40.0, 50.0, 60.0])
+    known = AXES.taught(covariances, mu, np.ones(3))
+    assert component(SUMMARISER.summarise(key(), silent), TIES, known)[1] == 0
+    assert component(SUMMARISER.summarise(key(), silent), TIES)[1] > 0
 
 
 def test_without_a_reference_there_are_no_components():
