@@ -245,11 +245,13 @@ inline bool load(const S *__restrict raw, Row<T> *__restrict x) {
     }
 }
 
-// N Rows become columns of a C-order matrix with STRIDE columns; `events` of them.
-template <int N, int STRIDE, class T> inline void store(const Row<T> *x, int64_t *out, int64_t events) {
+// Rows become columns of a C-order matrix of `width` columns; `events` of them. The sizes are no constants here: every
+// traced layer would be unrolled by itself, and that takes a compiler longer than all that is computed.
+template <class T>
+__attribute__((noinline)) void store(const Row<T> *x, int64_t rows, int64_t width, int64_t *out, int64_t events) {
     for (int64_t e = 0; e < events; e++) {
-        for (int i = 0; i < N; i++) {
-            out[e * STRIDE + i] = x[i].at[e];
+        for (int64_t i = 0; i < rows; i++) {
+            out[e * width + i] = x[i].at[e];
         }
     }
 }

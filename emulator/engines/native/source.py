@@ -172,7 +172,7 @@ def _store(name: str, width: str, tensors: list[tuple[str, int]], unit: Unit) ->
     lines = [f"    __attribute__((noinline)) static void {name}(const Tensors &t, int64_t *out, int64_t events) {{"]
     column = 0
     for tensor, size in tensors:
-        lines.append(f"        lanes::store<{size}, {width}>({unit.place(tensor)}, out + {column}, events);")
+        lines.append(f"        lanes::store({unit.place(tensor)}, {size}, {width}, out + {column}, events);")
         column += size
     return [*lines, "    }"]
 
