@@ -93,6 +93,10 @@ class Format:
         """Physical size of one raw unit."""
         return 2.0**-self.fraction
 
+    def times(self, other: Format) -> Format:
+        """Return the format that holds every product of the two exactly."""
+        return Format(self.signed or other.signed, self.width + other.width, self.integer + other.integer)
+
     @classmethod
     def parse(cls, spelling: str) -> Format:
         """Read C++ (`ap_ufixed<16,6,AP_RND,AP_SAT,0>`, `ap_int<8>`) or hls4ml's own (`fixed<16,6,TRN,WRAP,0>`).

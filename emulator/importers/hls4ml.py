@@ -7,7 +7,17 @@ from types import MappingProxyType
 from typing import Any
 
 from emulator.graph import Layer, NotExact, Program, Tensor
-from emulator.importers import activations, convolutions, einsums, embeddings, generated, moves, recurrent, sums
+from emulator.importers import (
+    activations,
+    convolutions,
+    einsums,
+    embeddings,
+    generated,
+    moves,
+    normalisation,
+    recurrent,
+    sums,
+)
 from emulator.importers.cpp import Call, parse_call, parse_structs
 from emulator.importers.site import Site, Types, stored
 
@@ -52,6 +62,7 @@ COMPOSITES: Mapping[str, Composite] = MappingProxyType(
         "bidirectional_stack": recurrent.bidirectional,
         "einsum_dense": einsums.einsum_dense,
         "embedding": embeddings.embedding,
+        "layernormalize": normalisation.layer_normalisation,
     }
 )
 """How nnet:: functions become several layers."""

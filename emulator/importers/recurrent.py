@@ -136,7 +136,7 @@ class _Unrolled:
     def _blended(self, one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], at: str) -> Tensor:
         """Return the sum of two products, cast once to the output's format."""
         products = [
-            self._merged("multiply", a, b, _product(a.format, b.format), f"{at}_product{number}")
+            self._merged("multiply", a, b, a.format.times(b.format), f"{at}_product{number}")
             for number, (a, b) in enumerate((one, other))
         ]
         return self._merged("add", products[0], products[1], self._site.output.format, f"{at}_blend")
@@ -228,8 +228,3 @@ class _Unrolled:
 
     def _accumulator(self, cell: _Cell) -> Format:
         return self._site.format_of(cell.struct, "accum_t")
-
-
-def _product(one: Format, other: Format) -> Format:
-    """Return the format that holds every product exactly."""
-    return Format(signed=one.signed or other.signed, width=one.width + other.width, integer=one.integer + other.integer)

@@ -97,6 +97,12 @@ def legacy_inverse(entries: int, fmt: Format) -> Raw:
     return quantise(np.array([1.0 / place if place > 0 else 0.0 for place in places]), fmt)
 
 
+def inverse_root(entries: int, epsilon: int, power: int, fmt: Format) -> Raw:
+    """Return 1/sqrt(x) from x = 10^-epsilon on, over 2^-power (nnet_layernorm.h): the root in float, 1/x in double."""
+    start, step = _F(10.0**-epsilon), _F(2.0**-power) / _F(entries)
+    return quantise(1.0 / np.sqrt(start + step * np.arange(entries, dtype=_F)).astype(np.float64), fmt)
+
+
 def _places(entries: int, index: Format) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     bits = entries.bit_length() - 1
     raw = np.arange(entries, dtype=np.int64) << (index.width - bits)

@@ -110,6 +110,13 @@ class Network:
         self.weights[name] = {"embeddings": self.generator.normal(0, 2, shape)}
         return self.add("Embedding", name, source, input_dim=shape[0], output_dim=shape[1], **config)
 
+    def layer_normalisation(self, name: str, source: str, size: int, *, epsilon: float, **config: Any) -> str:
+        self.weights[name] = {
+            "gamma": self.generator.uniform(0.5, 2, size),
+            "beta": self.generator.normal(0, 1, size),
+        }
+        return self.add("LayerNormalization", name, source, axis=[2], epsilon=epsilon, **config)
+
     def batch_normalisation(self, name: str, source: str, size: int, **config: Any) -> str:
         self.weights[name] = {
             "gamma": self.generator.uniform(0.5, 2, size),

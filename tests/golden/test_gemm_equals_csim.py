@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emulator.graph import NotExact
+from emulator.graph import NotExact, Table
 from emulator.importers.files import read_keras, read_onnx
 from emulator.importers.hls4ml import import_graph
 from tests.golden.accumulators import ACCUMULATORS
@@ -261,6 +261,24 @@ def test_depthwise_and_separable_convolutions_answer_as_csim_does(
         names.append(network.separable(f"apart_{kind}", x, (*window, 3, 4), hls=types(**parts, **inner)))
     traced = {name + "_pointwise" * name.startswith("apart") for name in names}
     assert_equal(compared(graph_of(network, tmp_path, *names), events=1500), layers=traced)
+
+
+def test_layer_normalisation_answers_as_csim_does(network: Network, compared: Compare, tmp_path: Path) -> None:
+    x = network.input("x", 3, 5, precision="fixed<10,4>")
+    formats = types(scale="fixed<9,3>", bias="fixed<10,4>", result="fixed<14,6,RND,SAT>")
+    network.layer_normalisation("plain", x, 5, epsilon=1e-3)
+    small = {"TableSize": 256, "TableRangePower2": 1, "TableT": "ufixed<32,6>"}
+    network.layer_normalisation("small", x, 5, epsilon=1e-2, hls=formats | small)
+    narrow = {"TableSize": 100, "TableRangePower2": 3}
+    network.layer_normalisation("narrow", x, 5, epsilon=1e-4, hls=narrow)
+    for name in ("rounds_to_even", "saturates_evenly", "falls_to_zero", "is_an_integer", "is_unsigned"):
+        table = types(**formats["Precision"] | {"accum": ACCUMULATORS[name]})
+        network.layer_normalisation(name, x, 5, epsilon=1e-3, hls=table | {"TableSize": 64, "TableT": "ufixed<12,6>"})
+    names = [layer["name"] for layer in network.layers if layer["class_name"] != "InputLayer"]
+    graph = graph_of(network, tmp_path, *names)
+    tables = {layer.table_format.width for layer in import_graph(graph).layers if isinstance(layer, Table)}
+    assert tables == {8, 12, 32}
+    assert_equal(compared(graph, events=2000), layers=set(names))
 
 
 def test_padding_cropping_and_enlarging_answer_as_csim_does(
