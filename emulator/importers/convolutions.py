@@ -1,4 +1,4 @@
-"""Translations of convolutions: a dense kernel at every position, on the elements that its window reads."""
+"""Translations of dense layers and of convolutions: a dense kernel at every position, on what its window reads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import numpy as np
 
 from emulator.formats import Raw
 from emulator.graph import Layer
-from emulator.importers import windows
+from emulator.importers import bits, windows
 from emulator.importers.cpp import Struct
 from emulator.importers.site import Site, Weights
 from emulator.importers.sums import Kernel, dense_of, stored_matrix
 
 
-def convolution(site: Site) -> Layer:
+def dense(site: Site) -> tuple[Layer, ...]:
+    """nnet::dense."""
+    config = site.config
+    weights, bias = (site.weights[name] for name in site.call.arguments[2:4])
+    matrix, order = stored_matrix(site, config, weights, (config.integer("n_in"), config.integer("n_out")))
+    return bits.summed(site, config, Kernel(matrix, bias, order))
+
+
+def convolution(site: Site) -> tuple[Layer, ...]:
     """nnet::conv_1d_cl, conv_2d_cl and their pointwise kin."""
     config = site.config
     pointwise = "pointwise" in site.call.function or "Batched" in config.aliases.get("conv_kernel", "")
@@ -21,7 +29,7 @@ def convolution(site: Site) -> Layer:
     gather, struct = _windows(site), site.structs[config.types["mult_config"]]
     weights, bias = (site.weights[name] for name in site.call.arguments[2:4])
     matrix, order = stored_matrix(site, struct, weights, (gather.shape[1], config.integer("n_filt")))
-    return dense_of(site, struct, Kernel(matrix, bias, order, gather))
+    return bits.summed(site, struct, Kernel(matrix, bias, order, gather))
 
 
 def depthwise(site: Site) -> Layer:

@@ -14,13 +14,13 @@ from emulator.formats import Raw
 from emulator.graph import Concatenate, Dense, Dot, Layer, Tensor
 from emulator.importers.moves import permutation
 from emulator.importers.site import Site, Weights
-from emulator.importers.sums import Kernel, dense_of, stored_matrix
+from emulator.importers.sums import Kernel, dense_of, product_of, stored_matrix
 
 
 def einsum(site: Site) -> Layer:
     """nnet::einsum: every product is added at full width, and the sum cast; an ap_int casts what is added to it."""
     config = site.config
-    if config.aliases["product"].split("<")[0] != "nnet::product::mult":
+    if product_of(config) != "mult":
         raise site.refuse("an einsum of one-bit tensors")
     groups, rows, columns, n = (config.integer(f"n_{name}") for name in ("inplace", "free0", "free1", "contract"))
     first = _turned(site, "tpose_inp0_config").reshape(groups, rows, 1, n)

@@ -9,6 +9,7 @@ from typing import Any
 from emulator.graph import Layer, NotExact, Program, Tensor
 from emulator.importers import (
     activations,
+    bits,
     convolutions,
     einsums,
     embeddings,
@@ -26,11 +27,7 @@ Composite = Callable[[Site], tuple[Layer, ...]]
 
 TRANSLATIONS: Mapping[str, Translation] = MappingProxyType(
     {
-        "dense": sums.dense,
-        **dict.fromkeys(("conv_1d_cl", "conv_2d_cl"), convolutions.convolution),
-        **dict.fromkeys(("pointwise_conv_1d_cl", "pointwise_conv_2d_cl"), convolutions.convolution),
         **dict.fromkeys(("depthwise_conv_1d_cl", "depthwise_conv_2d_cl"), convolutions.depthwise),
-        "normalize": sums.normalise,
         **dict.fromkeys(("pooling1d_cl", "pooling2d_cl", "global_pooling1d_cl", "global_pooling2d_cl"), sums.pooling),
         **dict.fromkeys(("add", "subtract", "multiply", "average", "maximum", "minimum"), sums.merge),
         "dot1d": sums.dot,
@@ -57,6 +54,12 @@ TRANSLATIONS: Mapping[str, Translation] = MappingProxyType(
 
 COMPOSITES: Mapping[str, Composite] = MappingProxyType(
     {
+        "dense": convolutions.dense,
+        **dict.fromkeys(("conv_1d_cl", "conv_2d_cl"), convolutions.convolution),
+        **dict.fromkeys(("pointwise_conv_1d_cl", "pointwise_conv_2d_cl"), convolutions.convolution),
+        "normalize": bits.normalisation,
+        "normalize_binary_tanh": bits.binary_threshold,
+        "normalize_ternary_tanh": bits.ternary_threshold,
         "lstm_stack": recurrent.lstm,
         "gru_stack": recurrent.gru,
         "bidirectional_stack": recurrent.bidirectional,
@@ -74,11 +77,12 @@ GENERATED: Mapping[str, Composite] = MappingProxyType(
 
 STREAMED = frozenset(
     (
-        *("dense", "normalize", "conv_1d_cl", "conv_2d_cl", "pointwise_conv_1d_cl", "pointwise_conv_2d_cl"),
+        *("dense", "conv_1d_cl", "conv_2d_cl", "pointwise_conv_1d_cl", "pointwise_conv_2d_cl"),
+        *("normalize", "normalize_binary_tanh", "normalize_ternary_tanh", "embedding"),
         *("pooling1d_cl", "pooling2d_cl", "global_pooling1d_cl", "global_pooling2d_cl"),
         *("add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate1d"),
         *("transpose", "zeropad1d_cl", "zeropad2d_cl", "cropping1d_cl", "cropping2d_cl", "resize_nearest"),
-        *("embedding", "linear", "relu", "thresholded_relu", "leaky_relu", "prelu", "elu"),
+        *("linear", "relu", "thresholded_relu", "leaky_relu", "prelu", "elu"),
         *("sigmoid", "tanh", "softplus", "softsign", "hard_sigmoid", "binary_tanh", "softmax"),
     )
 )

@@ -10,6 +10,7 @@ from emulator.formats import Format, Raw, quantise
 from emulator.graph import Cast, Layer, Merge, Pool, Scale, Select, Table, Tensor
 from emulator.importers import tables
 from emulator.importers.site import Site
+from emulator.importers.sums import product_of
 
 _WHOLE = Format(signed=True, width=2, integer=2)
 _NOTHING = np.zeros(1, dtype=np.int64)
@@ -17,8 +18,8 @@ _NOTHING = np.zeros(1, dtype=np.int64)
 
 def layer_normalisation(site: Site) -> tuple[Layer, ...]:
     """nnet::layernormalize: (x - mean) / sqrt(variance) · scale + bias of every row, by a table of inverse roots."""
-    product = site.config.aliases["product"].split("<")[0]
-    if product != "nnet::product::mult":
+    product = product_of(site.config)
+    if product != "mult":
         raise site.refuse(f"a mean by {product}")
     return _Rows(site).normalised()
 

@@ -34,6 +34,10 @@ class Types:
         except ValueError as error:
             raise NotExact(layer, f"type {name}: {error}") from error
 
+    def is_bit(self, name: str) -> bool:
+        """Whether a named or spelled type is the ap_uint<1> that stands for -1 and 1."""
+        return self.spellings.get(name, name).removeprefix("ap_") == "uint<1>"
+
     def is_integer(self, name: str) -> bool:
         """Whether a named or spelled type is an ap_[u]int, which computes in its own way."""
         return self.spellings.get(name, name).removeprefix("ap_").startswith(("int", "uint"))

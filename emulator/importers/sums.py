@@ -25,14 +25,6 @@ class Kernel:
     gather: Raw | None = None
 
 
-def dense(site: Site) -> Layer:
-    """nnet::dense."""
-    config = site.config
-    weights, bias = (site.weights[name] for name in site.call.arguments[2:4])
-    matrix, order = stored_matrix(site, config, weights, (config.integer("n_in"), config.integer("n_out")))
-    return dense_of(site, config, Kernel(matrix, bias, order))
-
-
 def stored_matrix(site: Site, struct: Struct, weights: Weights, shape: tuple[int, int]) -> tuple[Weights, Raw]:
     """Return the weights as (inputs, outputs), and the order in which the kernel of `struct` adds the inputs."""
     n_in, n_out = shape
@@ -64,9 +56,14 @@ def dense_of(site: Site, struct: Struct, kernel: Kernel) -> Dense:
     )
 
 
+def product_of(struct: Struct) -> str:
+    """Return which product of nnet::product a kernel multiplies by."""
+    return struct.aliases["product"].split("<")[0].removeprefix("nnet::product::")
+
+
 def _multiplied(site: Site, struct: Struct, weights: Weights) -> Weights:
     """Return the weights that nnet::product really multiplies by: one- and two-bit ones stand for -1, 0, 1."""
-    product = struct.aliases["product"].split("<")[0].removeprefix("nnet::product::")
+    product = product_of(struct)
     if product == "mult":
         return weights
     if product == "weight_binary":
@@ -141,6 +138,6 @@ def merge(site: Site) -> Layer:
 
 def dot(site: Site) -> Layer:
     """nnet::dot1d."""
-    if site.config.aliases["product"].split("<")[0] != "nnet::product::mult":
+    if product_of(site.config) != "mult":
         raise site.refuse("a dot product of one-bit tensors")
     return Dot(site.name, site.reads, site.output, site.format("accum_t"))
