@@ -70,11 +70,14 @@ def quantity(name: str) -> str:
 
 
 def moved(shift: Shift) -> str:
-    """Return one quantity's shift: what it is, what was expected, and by how much it moved."""
+    """Return one quantity's shift: what it is, what was expected, and by how much it moved.
+
+    Of what is expected to be about nothing no share is told: it would be thousands of per cent.
+    """
     text = f"{number(shift.observed)} instead of {number(shift.expected)}"
     if shift.sigma > 0 and math.isfinite(shift.sigma):
         text += f" ± {number(shift.sigma)}"
-    if shift.expected:
+    if abs(shift.expected) > (shift.sigma if math.isfinite(shift.sigma) else 0.0):
         text += f" ({_percent(shift.observed / shift.expected - 1.0)})"
     return text
 
