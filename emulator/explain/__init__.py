@@ -1,5 +1,6 @@
 """Why hardware and emulation disagree: patterns, the first layer that differs, and hypotheses run again."""
 
+from emulator.explain.crossings import crossings
 from emulator.explain.divergence import Divergence, first_divergence
 from emulator.explain.feeding import feedings, is_narrow
 from emulator.explain.flips import Flip, with_flip
@@ -12,6 +13,7 @@ __all__ = [
     "Flip",
     "Pattern",
     "Upsets",
+    "crossings",
     "feedings",
     "first_divergence",
     "is_narrow",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.explain import Flip, Pattern, feedings, is_narrow, log_likelihood, pattern
+from emulator.explain import Flip, Pattern, crossings, feedings, is_narrow, log_likelihood, pattern
 from monitor.decide.case import Culprit
 from monitor.observe.sample import Sample
 from monitor.observe.summary import Summary
@@ -98,6 +98,10 @@ def _fits(sample: Sample, announced: str, shelf: Shelf) -> Iterator[Fit]:
             continue
         for words, inputs in feedings(sample.inputs, model.layout):
             yield _fit(model, words, inputs, sample)
+        for words, neighbour in crossings(sample.orbit, sample.bx):
+            # Only mismatching events are kept; if a model looks at the wrong crossing, that is nearly all of them.
+            same = (sample.hardware == sample.emulated[neighbour]).all(axis=1)
+            yield Fit(model.digest, model.label, words, int((same & (neighbour >= 0)).sum()), len(sample))
 
 
 def _fit(model: Rescorer, hypothesis: str, inputs: Raw, sample: Sample) -> Fit:

@@ -75,3 +75,28 @@ def test_a_wrong_rounding_a_flipped_bit_and_a_stuck_output_are_told_apart() -> N
 
 def test_without_mismatches_there_are_no_suspects() -> None:
     assert suspects(summary_of(batch((1, 5))), Library()) is None
+
+
+def read_out_of(offset: int, *, every: int = 1) -> Batch:
+    """Return a train of events, each `every` crossings behind the last, whose scores are those of another crossing."""
+    true = batch((1, 5), events=80)
+    true = replace(true, orbit=np.full(80, 7, np.uint32), bx=(200 + every * np.arange(80)).astype(np.uint16))
+    return replace(true, score=np.roll(V1.score(true.inputs), -offset, axis=0))
+
+
+@pytest.mark.parametrize("offset", [-2, -1, 1, 2])
+def test_the_wrong_crossing_is_recognised(offset: int) -> None:
+    said = found(summary_of(read_out_of(offset)))
+    assert said.fits[0].hypothesis == f"the inputs of BX{offset:+d}"
+    assert said.fits[0].of == 64
+    assert said.fits[0].fits >= 62
+
+
+def test_a_crossing_that_was_not_recorded_explains_nothing() -> None:
+    assert not [fit for fit in found(summary_of(read_out_of(1, every=5))).fits if "BX" in fit.hypothesis]
+
+
+def test_neighbours_are_in_the_same_orbit() -> None:
+    train = read_out_of(1)
+    apart = replace(train, orbit=np.arange(80, dtype=np.uint32))
+    assert not [fit for fit in found(summary_of(apart)).fits if "BX" in fit.hypothesis]
