@@ -82,6 +82,10 @@ class Battery:
         state = replace(state, filling=state.filling.taught(summary))
         floor = self._floor if floor is None else floor
         state = replace(state, mismatch=self._agree(state, summary, floor))
+        ratio = state.mismatch.ratio(self._alpha)
+        # While hardware and emulation disagree the third question is not asked: what a broken model says of its scores
+        # is no evidence on the detector, and must not be left over as such once the model is mended.
+        broken = ratio >= 1.0
         reason = (unjudged or "no reference") if page is None else page.unjudged(summary)
         reason = next((f"{each.kind} is known" for each in known if each.whole), reason)
         if page is None or reason is not None:
@@ -92,14 +96,14 @@ class Battery:
             reading = read(summary, page, trains)
             state = _on_page(state, page, reading, run=summary.key.lumisection.run)
             judged = self._judge(state, reading, page, summary)
-            state = self._detect(state, judged, page, summary, known)
-            alarm, shifts = (0.0, ()) if self._is_broken(state) else self._case(state, judged, page)
+            state = self._detect(state, judged, page, summary, known, broken=broken)
+            alarm, shifts = (0.0, ()) if broken else self._case(state, judged, page)
         return state, Evidence(
             stream=summary.key.stream,
             lumisection=summary.key.lumisection,
             epoch=summary.key.epoch,
             completeness=completeness,
-            agreement=self._agreement(state, summary, floor),
+            agreement=_agreement(state, summary, floor=floor, ratio=ratio),
             pileup=summary.pileup,
             reference=page.id if page is not None and reason is None else None,
             unjudged=reason,
@@ -127,19 +131,6 @@ class Battery:
             lumisection=summary.key.lumisection,
         )
 
-    def _agreement(self, state: BatteryState, summary: Summary, floor: float) -> Agreement:
-        return Agreement(
-            compared=summary.compared,
-            mismatched=summary.mismatched,
-            ratio=state.mismatch.ratio(self._alpha),
-            since=state.mismatch.since,
-            floor=floor,
-            not_comparable=dict(summary.not_comparable),
-        )
-
-    def _is_broken(self, state: BatteryState) -> bool:
-        return state.mismatch.ratio(self._alpha) >= 1.0
-
     def _judge(self, state: BatteryState, reading: Reading, page: Page, summary: Summary) -> _Judged:
         centre, tolerance = state.anchor.null(reading, page)
         # A page of one fill is anchored already; without pile-up, its decay would look like a change within the run.
@@ -153,15 +144,19 @@ class Battery:
         return _Judged(reading, judge(reading, self._bets), anchored, scan.look(summary, page))
 
     def _detect(
-        self, state: BatteryState, judged: _Judged, page: Page, summary: Summary, known: tuple[Known, ...]
+        self,
+        state: BatteryState,
+        judged: _Judged,
+        page: Page,
+        summary: Summary,
+        known: tuple[Known, ...],
+        *,
+        broken: bool,
     ) -> BatteryState:
         """Advance all detectors by one lumisection."""
         line, lumisection = self._line(page, judged.reading), summary.key.lumisection
-        # While hardware and emulation disagree the third question is not asked: what a broken model says of its scores
-        # is no evidence on the detector, and must not be left over as such once the model is mended.
-        void = self._is_broken(state)
         covered = covered_by(known, page.shape)
-        silent = covered.quantities[judged.reading.index] | void
+        silent = covered.quantities[judged.reading.index] | broken
         steady = state.steady.advanced(judged.steady, line=line, lumisection=lumisection, void=silent)
         anchored = state.anchored.advanced(judged.anchored, line=line, lumisection=lumisection, void=silent)
         scanned = scan.advance(
@@ -170,7 +165,7 @@ class Battery:
             scan.stakes(page),
             line=line,
             lumisection=lumisection,
-            void=covered.windows | void if known or void else None,
+            void=covered.windows | broken if known or broken else None,
         )
         suspicious = np.maximum(steady.evidence(), anchored.evidence()) >= SUSPICIOUS
         return replace(
@@ -224,6 +219,17 @@ class Battery:
             self._river = second_opinion.detectors()
         names = catalogue(summary.shape).names
         return state.opinion.fired([names[i] for i in second_opinion.chosen(catalogue(summary.shape))], self._river)
+
+
+def _agreement(state: BatteryState, summary: Summary, *, floor: float, ratio: float) -> Agreement:
+    return Agreement(
+        compared=summary.compared,
+        mismatched=summary.mismatched,
+        ratio=ratio,
+        since=state.mismatch.since,
+        floor=floor,
+        not_comparable=dict(summary.not_comparable),
+    )
 
 
 def _on_page(state: BatteryState, page: Page, reading: Reading, *, run: int) -> BatteryState:

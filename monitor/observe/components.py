@@ -75,4 +75,5 @@ def _ties(found: Floats, expected: Floats, *, used: NDArray[np.bool_], events: i
     width = np.sqrt(np.maximum(expected.diagonal(), 1e-6))
     off = ((found - expected) / np.outer(width, width))[np.ix_(used, used)]
     pairs = len(off) * (len(off) - 1) // 2
-    return events * float((off[np.triu_indices(len(off), 1)] ** 2).sum()) / max(pairs, 1), pairs
+    squares = off**2
+    return events * float(squares.sum() - squares.trace()) / 2 / max(pairs, 1), pairs

@@ -60,6 +60,7 @@ class InputCounter:
         ]
         self._plain = list(shape.plain())
         self._paired = np.array(shape.paired, np.intp)
+        self._below = np.tril_indices(len(self._paired))
         self._nothing = np.array([binning.bins(np.zeros(1, np.int64))[0] for binning in shape.binnings()], np.uint8)
         self._kernel = None if library is None else Kernel(library, self._plan(shape.inputs), _SIZES)
 
@@ -97,7 +98,7 @@ class InputCounter:
         """Add the products of all pairs of bins (inputs, n): below 96^2 `BLOCK` < 2^24, where singles are whole."""
         chosen = bins[self._paired].astype(np.float32)
         counts["paired"] += chosen.sum(axis=1, dtype=np.float64).astype(np.int64)
-        counts["pairs"] += (chosen @ chosen.T)[np.tril_indices(len(chosen))].astype(np.int64)
+        counts["pairs"] += (chosen @ chosen.T)[self._below].astype(np.int64)
 
     def _plan(self, inputs: int) -> Plan:
         """Return the same tables and places, as the compiled code reads them."""

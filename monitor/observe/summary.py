@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +92,7 @@ class Summary:
         count, events = len(self.shape.paired), max(self.events, 1)
         mean = self.counts["paired"] / events
         square = np.zeros((count, count))
-        square[np.tril_indices(count)] = self.counts["pairs"] / events
+        square[_below(count)] = self.counts["pairs"] / events
         square = np.maximum(square, square.T)
         return mean, square - np.outer(mean, mean)
 
@@ -132,6 +133,12 @@ class Summary:
             return cls(key, shape, counts, names["not_comparable"], Sample(**columns))
         except (KeyError, TypeError, ValueError) as error:
             raise Unreadable(f"{len(content)} bytes are packed, but are not a summary: {error}") from error
+
+
+@lru_cache(maxsize=16)
+def _below(count: int) -> tuple[NDArray[np.intp], ...]:
+    # Remembered, because every judged lumisection asks and making them takes as long as all the rest.
+    return np.tril_indices(count)
 
 
 def _narrow(values: NDArray[np.int64]) -> NDArray[np.integer]:
