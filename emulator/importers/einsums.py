@@ -23,9 +23,9 @@ def einsum(site: Site) -> Layer:
     if product_of(config) != "mult":
         raise site.refuse("an einsum of one-bit tensors")
     groups, rows, columns, n = (config.integer(f"n_{name}") for name in ("inplace", "free0", "free1", "contract"))
-    first = _turned(site, "tpose_inp0_config").reshape(groups, rows, 1, n)
-    second = _turned(site, "tpose_inp1_config").reshape(groups, 1, columns, n)
-    order = _turned(site, "tpose_out_conf")
+    first = turned(site, "tpose_inp0_config").reshape(groups, rows, 1, n)
+    second = turned(site, "tpose_inp1_config").reshape(groups, 1, columns, n)
+    order = turned(site, "tpose_out_conf")
     left, right = (np.broadcast_to(each, (groups, rows, columns, n)).reshape(-1, n)[order] for each in (first, second))
     whole = not site.types.is_integer(config.types["accum_t"])
     return Dot(site.name, site.reads, site.output, site.format("accum_t"), left, right, whole)
@@ -37,7 +37,7 @@ def einsum_dense(site: Site) -> tuple[Layer, ...]:
     groups, places, n_in, n_out = (
         config.integer(f"n_{name}") for name in ("inplace", "free_data", "contract", "free_kernel")
     )
-    reads = _turned(site, "tpose_inp_conf").reshape(groups, places, n_in)
+    reads = turned(site, "tpose_inp_conf").reshape(groups, places, n_in)
     writes = np.arange(groups * places * n_out, dtype=np.int64).reshape(groups, places, n_out)
     weights, bias = (site.weights[name] for name in site.call.arguments[2:4])
     kernels, biases = weights.raw.reshape(groups, n_in, n_out), bias.raw.reshape(groups, places, n_out)
@@ -53,7 +53,7 @@ def einsum_dense(site: Site) -> tuple[Layer, ...]:
 
 def _joined(site: Site, parts: Sequence[Dense], written: Sequence[Raw]) -> tuple[Layer, ...]:
     """Return the parts, each with the elements that it writes before they are turned, and what joins and turns them."""
-    gather = np.argsort(np.concatenate(written))[_turned(site, "tpose_out_conf")]
+    gather = np.argsort(np.concatenate(written))[turned(site, "tpose_out_conf")]
     if len(parts) == 1 and (gather == np.arange(len(gather))).all():
         return tuple(parts)
     outputs = [
@@ -70,6 +70,6 @@ def _part(site: Site, weights: Weights, bias: Weights, reads: Raw) -> Dense:
     return dense_of(site, struct, Kernel(matrix, bias, order, reads))
 
 
-def _turned(site: Site, name: str) -> Raw:
+def turned(site: Site, name: str) -> Raw:
     """Return which element each element of a turned tensor is."""
     return permutation(site.structs[site.config.types[name]])

@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
 from emulator.formats import Format, Raw
-from emulator.graph import Dense, Layer, Quantiser, Tensor
+from emulator.graph import Concatenate, Dense, Layer, Quantiser, Scale, Select, Tensor
+from emulator.importers.einsums import turned
 from emulator.importers.site import Site
 
 _MASK = re.compile(r"out\[(\d+)\] = (?:(ap_u?fixed<[^>]*>)\(inp\[\d+\]\)|0);")
-_ENTRY = re.compile(r"(ap_u?fixed<[^>]*>) model_inp_q_(\d+) = (?:model_inp\[\d+\]|0);")
+_ENTRY = re.compile(r"(ap_u?fixed<[^>]*>) model_inp_q_(\d+) = (model_inp\[\d+\]|0);")
 _NODE = re.compile(r"(ap_u?fixed<[^>]*>) v(\d+) = ([^;]*);")
 _EXIT = re.compile(r"model_out\[(\d+)\] = ([^;]*);")
 _TYPED = re.compile(r"(ap_u?fixed<[^>]*>)\((.*)\)")
 _SHIFTED = re.compile(r"bit_shift<(-?\d+)>\(v(\d+)\)")
 _SUM = re.compile(r"v(\d+) ([-+]) (.*)")
+_LEAF = re.compile(r"(ap_u?fixed<[^>]*>) v\d+ = model_inp\[(\d+)\];")
+_BUFFER = re.compile(r"buffer\[\d+\]\[(\d+)\] = +(?:0|data\[(\d+)\]);")
+_FUNCTION = re.compile(r"void einsum_\d+_da_\d+_of_\d+\(inp_t")
 _WIDEST = 62
+_WHOLE = Format(signed=True, width=2, integer=2)
+_NOTHING = Format(signed=False, width=1, integer=0)
 
 
 def quantiser(site: Site) -> tuple[Layer, ...]:
@@ -34,24 +40,85 @@ def quantiser(site: Site) -> tuple[Layer, ...]:
     size = site.output.size
     if sorted(found) != list(range(size)):
         raise site.refuse(f"its code sets {len(found)} of {size} elements")
-    return (_quantiser(site, site.name, site.output, [found[i] for i in range(size)]),)
+    formats = [Format.parse(found[i]) if found[i] else None for i in range(size)]
+    return (replace(_quantiser(site, site.reads, site.output, formats), name=site.name),)
 
 
 def distributed_arithmetic(site: Site) -> tuple[Layer, ...]:
-    """Dense by distributed arithmetic: a tree of adders, as da4ml writes it for a Dense."""
-    size = site.sources[0].size
-    entries = {int(place): spelling for spelling, place in _ENTRY.findall(site.code)}
-    if entries and sorted(entries) != list(range(size)):
-        raise site.refuse(f"its code quantises {len(entries)} of {size} inputs")
-    formats = [Format.parse(entries[i]) if entries else site.sources[0].format for i in range(size)]
-    tree = _Tree(site, formats)
+    """Dense, convolution or einsum by distributed arithmetic: trees of adders, as da4ml writes them."""
+    if site.call.function == "einsum_dense":
+        return _einsum(site)
+    return tuple(_summed(site, _windows(site)))
+
+
+def _einsum(site: Site) -> tuple[Layer, ...]:
+    """Return the layers of a tree for every group of inputs; biases are added behind the trees."""
+    config, accumulator = site.config, site.format("accum_t")
+    groups, places, n_in = (config.integer(f"n_{name}") for name in ("inplace", "free_data", "contract"))
+    reads = turned(site, "tpose_inp_conf").reshape(groups, places, n_in)
+    bias = site.weights[site.call.arguments[2]]
+    size = bias.raw.size
+    layers, names = list[Layer](), list[str]()
+    for group, code in enumerate(_FUNCTION.split(site.code)[1:]):
+        part = Tensor(f"{site.output.name}_part{group}", (size // groups,), accumulator)
+        layers += _summed(replace(site, name=part.name, output=part, code=code), reads[group])
+        names.append(part.name)
+    whole, biased = (Tensor(f"{site.output.name}_{role}", (size,), accumulator) for role in ("sums", "biased"))
+    ones = np.ones(size, dtype=np.int64)
+    layers += [
+        Concatenate(whole.name, tuple(names), whole, np.arange(size, dtype=np.int64)),
+        Scale(biased.name, (whole.name,), biased, ones, _WHOLE, bias.raw.reshape(-1), bias.format),
+        Select(site.name, (biased.name,), site.output, turned(site, "tpose_out_conf")),
+    ]
+    return tuple(layers)
+
+
+def _windows(site: Site) -> Raw | None:
+    """Return (positions, inputs): what a convolution's buffer holds at every position, -1 for a zero; None without."""
+    found = _BUFFER.findall(site.code)
+    if not found:
+        return None
+    width = 1 + max(int(column) for column, _ in found)
+    if [int(column) for column, _ in found] != list(range(width)) * (len(found) // width):
+        raise site.refuse(f"its code fills {len(found)} places of windows of {width}")
+    return np.array([int(place) if place else -1 for _, place in found], dtype=np.int64).reshape(-1, width)
+
+
+def _summed(site: Site, gather: Raw | None) -> Iterator[Layer]:
+    """Yield a tree at every position of `gather`, behind a cast of every input where the code has one."""
+    source, reads = site.sources[0], site.reads
+    positions, n_in = (1, source.size) if gather is None else gather.shape
+    formats = _entries(site, n_in)
+    held = [fmt or _NOTHING for fmt in formats] or [source.format] * n_in
+    tree = _Tree(site, held, site.output.size // positions)
     tree.read()
-    if not entries:
-        return (_dense(site, site.reads, site.sources[0].format, tree.outputs()),)
-    held = _united(formats)
-    inner = Tensor(f"{site.output.name}_inputs", (size,), held)
-    entry = _quantiser(site, f"{site.name}_inputs", inner, [entries[i] for i in range(size)])
-    return entry, _dense(site, (inner.name,), held, tree.outputs())
+    if not formats:
+        yield _dense(site, reads, source.format, tree.outputs(), gather)
+        return
+    if gather is not None:
+        windows = Tensor(f"{site.output.name}_windows", (gather.size,), source.format)
+        yield Select(windows.name, reads, windows, gather.reshape(-1))
+        gather, reads = np.arange(gather.size, dtype=np.int64).reshape(gather.shape), (windows.name,)
+    inner = Tensor(f"{site.output.name}_inputs", (positions * n_in,), _united(held))
+    yield _quantiser(site, reads, inner, formats * positions)
+    yield _dense(site, (inner.name,), inner.format, tree.outputs(), gather)
+
+
+def _entries(site: Site, n_in: int) -> list[Format | None]:
+    """Return the formats into which the code casts its inputs before it adds, [] where it leaves them as they are.
+
+    None is an input that it replaces by 0.
+    """
+    source = site.sources[0].format
+    entries = {int(place): (spelling, value) for spelling, place, value in _ENTRY.findall(site.code)}
+    if entries:
+        if sorted(entries) != list(range(n_in)):
+            raise site.refuse(f"its code quantises {len(entries)} of {n_in} inputs")
+        return [Format.parse(spelling) if value != "0" else None for _, (spelling, value) in sorted(entries.items())]
+    whole = Format(source.signed, source.width, source.integer)
+    leaves = {int(place): Format.parse(spelling) for spelling, place in _LEAF.findall(site.code)}
+    narrow = {place: fmt for place, fmt in leaves.items() if _united([fmt, whole]) != fmt}
+    return [narrow.get(i, whole) for i in range(n_in)] if narrow else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +139,9 @@ class _Form:
 class _Tree:
     """The nodes of a tree of adders, read line by line."""
 
-    def __init__(self, site: Site, formats: Sequence[Format]) -> None:
+    def __init__(self, site: Site, formats: Sequence[Format], outputs: int) -> None:
         self._site = site
+        self._outputs = outputs
         self._formats = formats
         self._nodes: dict[int, _Form] = {}
 
@@ -87,8 +155,8 @@ class _Tree:
     def outputs(self) -> list[_Form]:
         """Return the forms of the outputs in order."""
         found = {int(place): self._output(said) for place, said in _EXIT.findall(self._site.code)}
-        if sorted(found) != list(range(self._site.output.size)):
-            raise self._site.refuse(f"its code sets {len(found)} of {self._site.output.size} outputs")
+        if sorted(found) != list(range(self._outputs)):
+            raise self._site.refuse(f"its code sets {len(found)} of {self._outputs} outputs")
         return [found[i] for i in range(len(found))]
 
     def _output(self, said: str) -> _Form:
@@ -139,7 +207,7 @@ class _Tree:
             yield lowest * unit, fmt.high * unit
 
 
-def _dense(site: Site, reads: tuple[str, ...], source: Format, forms: Sequence[_Form]) -> Dense:
+def _dense(site: Site, reads: tuple[str, ...], source: Format, forms: Sequence[_Form], gather: Raw | None) -> Dense:
     weights, weight_format = _raw(site, [[form.factors[i] for form in forms] for i in range(len(forms[0].factors))])
     bias, bias_format = _raw(site, [[form.constant for form in forms]])
     fraction = max(source.fraction + weight_format.fraction, bias_format.fraction)
@@ -153,6 +221,7 @@ def _dense(site: Site, reads: tuple[str, ...], source: Format, forms: Sequence[_
         bias_format=bias_format,
         accumulator=Format(signed=True, width=_WIDEST, integer=_WIDEST - fraction),
         order=np.arange(len(weights), dtype=np.int64),
+        gather=gather,
     )
 
 
@@ -167,16 +236,15 @@ def _raw(site: Site, rows: list[list[Fraction]]) -> tuple[Raw, Format]:
     return raw, Format(signed=True, width=max(2, width), integer=max(2, width) - fraction)
 
 
-def _quantiser(site: Site, name: str, output: Tensor, spellings: Sequence[str]) -> Quantiser:
-    """Return the layer of one format's spelling an element, "" for a zero."""
-    formats = [Format.parse(spelling) if spelling else None for spelling in spellings]
+def _quantiser(site: Site, reads: tuple[str, ...], output: Tensor, formats: Sequence[Format | None]) -> Quantiser:
+    """Return the layer of one format an element, None for a zero."""
     modes = {(fmt.rounding, fmt.overflow) for fmt in formats if fmt is not None}
     if len(modes) > 1:
         raise site.refuse("its elements are rounded in different ways")
     rounding, overflow = modes.pop() if modes else ("TRN", "WRAP")
     rows = [(int(fmt.signed), fmt.width, fmt.integer) if fmt else (0, 0, 0) for fmt in formats]
     signed, width, integer = np.array(rows, dtype=np.int64).T
-    return Quantiser(name, site.reads, output, signed, width, integer, str(rounding), str(overflow))
+    return Quantiser(output.name, reads, output, signed, width, integer, str(rounding), str(overflow))
 
 
 def _united(formats: Sequence[Format]) -> Format:

@@ -214,8 +214,9 @@ def _translation(node: Any, call: Call) -> tuple[Composite, str]:
     if streamed and call.function not in STREAMED:
         raise NotExact(node.name, f"nnet::{call.function} has no translation in io_stream")
     for attribute, composite in GENERATED.items():
-        if written := node.get_attr(attribute):
-            return composite, str(written.code)
+        if node.get_attr(attribute):
+            written = (node.get_attr(name) for name in (attribute, "line_buffer_codegen"))
+            return composite, "\n".join(str(each.code) for each in written if each)
     if call.function in COMPOSITES:
         return COMPOSITES[call.function], ""
     translation = TRANSLATIONS.get(call.function)

@@ -21,51 +21,75 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network of HGQ2 with bits of their own for every weight and every activation, saved by Keras."""
+def keras() -> Any:
+    """Keras, with HGQ2 there, and its quantisers set to bits of their own for every weight and every activation."""
     os.environ["KERAS_BACKEND"] = "jax"
-    keras = pytest.importorskip("keras", reason="needs Keras 3")
-    layers = pytest.importorskip("hgq.layers", reason="needs HGQ2")
+    found = pytest.importorskip("keras", reason="needs Keras 3")
     config = pytest.importorskip("hgq.config", reason="needs HGQ2")
-    trace = pytest.importorskip("hgq.utils", reason="needs HGQ2").trace_minmax
-    keras.utils.set_random_seed(4)
-    rng = np.random.default_rng(4)
+    found.utils.set_random_seed(4)
     with (
         config.QuantizerConfigScope(default_q_type="kbi", place=("weight", "bias")),
         config.QuantizerConfigScope(default_q_type="kif", place="datalane"),
         config.LayerConfigScope(enable_ebops=False),
     ):
-        model = keras.Sequential(
-            [
-                keras.layers.Input((10,)),
-                layers.QDense(8, activation="relu"),
-                layers.QDense(6, activation="relu"),
-                layers.QDense(3),
-            ]
-        )
-    raw = rng.normal(size=(2000, 10)) * rng.uniform(0.2, 4, 10)
+        yield found
+
+
+def save(model: Any, path: Path) -> Path:
+    """Move the bits of a network of HGQ2, find its ranges, and save it as Keras does."""
+    trace = pytest.importorskip("hgq.utils", reason="needs HGQ2").trace_minmax
+    rng = np.random.default_rng(4)
+    shape = model.input_shape[1:]
+    raw = rng.normal(size=(2000, *shape)) * rng.uniform(0.2, 4, shape)
     model(raw)
     for variable in model.trainable_variables:
         if variable.path.endswith(("/f", "/b")) and "kernel" not in variable.path:
             variable.assign(np.round(np.asarray(variable) + rng.integers(-2, 2, variable.shape)))
     trace(model, raw)
-    path = tmp_path_factory.mktemp("hgq2") / "net.keras"
     model.save(path)
     return path
 
 
-@pytest.mark.parametrize("strategy", ["latency", "distributed_arithmetic"])
-def test_a_network_of_hgq2_gives_csims_scores_and_layers(
-    strategy: str, saved: Path, compared: Callable[..., Any]
-) -> None:
-    if strategy == "distributed_arithmetic":
-        pytest.importorskip("da4ml", reason="needs da4ml, which writes the trees of adders")
-    settings = {"Model": {"Precision": "fixed<24,12>", "ReuseFactor": 1, "Strategy": strategy}}
-    graph = read_graph(saved, hls_config=settings, backend="Vitis")
-    kinds = [type(layer) for layer in import_graph(graph).layers]
-    assert kinds.count(Dense) == 3
-    assert Quantiser in kinds
-    found = compared(graph)
+def assert_equal(found: Any) -> None:
     assert found.wrong_layers == {}
     assert found.mismatches == 0
     assert found.distinct > 100
+
+
+@pytest.mark.parametrize("strategy", ["latency", "distributed_arithmetic"])
+def test_a_network_of_hgq2_gives_csims_scores_and_layers(
+    strategy: str, keras: Any, compared: Callable[..., Any], tmp_path: Path
+) -> None:
+    layers = pytest.importorskip("hgq.layers", reason="needs HGQ2")
+    if strategy == "distributed_arithmetic":
+        pytest.importorskip("da4ml", reason="needs da4ml, which writes the trees of adders")
+    settings = {"Model": {"Precision": "fixed<24,12>", "ReuseFactor": 1, "Strategy": strategy}}
+    stack = [layers.QDense(8, activation="relu"), layers.QDense(6, activation="relu"), layers.QDense(3)]
+    model = keras.Sequential([keras.layers.Input((10,)), *stack])
+    graph = read_graph(save(model, tmp_path / "net.keras"), hls_config=settings, backend="Vitis")
+    kinds = [type(layer) for layer in import_graph(graph).layers]
+    assert kinds.count(Dense) == 3
+    assert Quantiser in kinds
+    assert_equal(compared(graph))
+
+
+def test_convolutions_and_einsums_as_trees_of_adders_are_csims(
+    keras: Any, compared: Callable[..., Any], tmp_path: Path
+) -> None:
+    layers = pytest.importorskip("hgq.layers", reason="needs HGQ2")
+    pytest.importorskip("da4ml", reason="needs da4ml, which writes the trees of adders")
+    biases = {"bias_initializer": keras.initializers.RandomNormal(stddev=1.0)}
+    x = keras.layers.Input((6, 3), name="x")
+    line = layers.QConv1D(4, 3, padding="same", strides=2, name="line", **biases)(x)
+    points = layers.QConv1D(3, 1, name="points", parallelization_factor=1)(line)
+    turned = layers.QEinsumDense("btc,cd->bdt", (4, 3), bias_axes="d", name="turned", **biases)(points)
+    grouped = layers.QEinsumDense("btc,tcd->btd", (4, 2), bias_axes="td", name="grouped", **biases)(turned)
+    image = layers.QConv2D(2, (2, 3), padding="same", name="image")(keras.layers.Reshape((4, 2, 1))(grouped))
+    model = keras.Model(x, [image, grouped])
+    settings = {"Model": {"Precision": "fixed<24,12>", "ReuseFactor": 1, "Strategy": "distributed_arithmetic"}}
+    graph = read_graph(save(model, tmp_path / "net.keras"), hls_config=settings, backend="Vitis")
+    written = [node.name for node in graph.get_layers() if node.get_attr("da_codegen")]
+    assert written == ["line", "points", "turned", "grouped", "image"]
+    found = compared(graph)
+    assert_equal(found)
+    assert set(written) <= found.traced & found.moving
