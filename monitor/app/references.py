@@ -172,6 +172,9 @@ def learned(
         if not known.of(summary.key.stream, summary.key.lumisection)
     )
     warn_each(refused.words())
+    if not len(book):
+        reason = "something is known in each of its lumisections" if known.all else "it holds no lumisection"
+        raise Unlearnable(f"there is nothing to learn from: {reason}")
     return book
 
 

@@ -39,7 +39,7 @@ class SiteSection(Section):
     name: str | None = None
     lumisection_word: str | None = None
     lumisection_short: str | None = None
-    lumisection_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    lumisection_seconds: Annotated[float, Field(ge=1e-3, le=86_400)] | None = None
     crossings: Annotated[int, Field(gt=0, le=65_536)] | None = None
     orbits_per_second: Annotated[float, Field(gt=0)] | None = None
     accept_word: str | None = None
@@ -92,7 +92,7 @@ class CanarySection(Section):
 class AlarmsSection(Section):
     """The false-alarm promise; the thresholds follow from it."""
 
-    false_pages_per_week: Annotated[float, Field(gt=0)] = 1.0
+    false_pages_per_week: Annotated[float, Field(ge=1e-3, le=1_000)] = 1.0
     allowed_lateness_seconds: Annotated[float, Field(gt=0)] = 60.0
     silence_lumisections: Annotated[float, Field(gt=0)] = 3.0
     clear_after_lumisections: Annotated[int, Field(ge=1)] = 5

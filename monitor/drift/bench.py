@@ -70,4 +70,5 @@ class Bench:
                 judgement.shift(i, ratio=float(log_e[i]) / line, direction=int(direction[i]), trail=self.trail),
             )
             for i in listed.tolist()
+            if size[direction[i], i] > 0  # never beyond its tolerance is no suspect, however long it was watched
         ]

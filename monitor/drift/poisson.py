@@ -24,9 +24,12 @@ WIDEST_TOLERANCE = 1.0  # then nothing at all is benign too, and no downward bet
 
 
 def bounds(expected: Floats, tolerance: Floats) -> Floats:
-    """Return the edges of the null as counts (2, q): the most and the fewest that are benign."""
+    """Return the edges of the null as counts (2, q): the most and the fewest that are benign.
+
+    The most is never less than `FEWEST`; the fewest is as it is, for every rise of it would make a bet that gains.
+    """
     share = np.minimum(tolerance, WIDEST_TOLERANCE)
-    return np.asarray(np.maximum(np.stack([expected * (1 + tolerance), expected * (1 - share)]), FEWEST))
+    return np.stack([np.maximum(expected * (1 + tolerance), FEWEST), expected * (1 - share)])
 
 
 def excess(counts: Floats, edges: Floats, noise: Floats) -> Floats:
@@ -36,7 +39,7 @@ def excess(counts: Floats, edges: Floats, noise: Floats) -> Floats:
     none was expected outweigh half a detector.
     """
     sign = np.asarray([[1.0], [-1.0]])
-    ratio = np.maximum(counts, FEWEST) / edges
+    ratio = np.maximum(counts, FEWEST) / np.maximum(edges, FEWEST)
     deviance = 2.0 * np.maximum(counts * np.log(ratio) - counts + edges, 0.0)
     return np.asarray(sign * np.sign(counts - edges) * np.sqrt(deviance / noise))
 
@@ -44,6 +47,6 @@ def excess(counts: Floats, edges: Floats, noise: Floats) -> Floats:
 def log_bets(counts: Floats, edges: Floats, *, noise: Floats, bets: Floats) -> Floats:
     """Return ln L as (b, 2, q) for counts (q,), `bounds` (2, q), noise (q,) and bet sizes (b,)."""
     sign = np.asarray([[1.0], [-1.0]])
-    steep = np.minimum(bets[:, None, None] * np.sqrt(noise / edges), np.log(STEEPEST))
+    steep = np.minimum(bets[:, None, None] * np.sqrt(noise / np.maximum(edges, FEWEST)), np.log(STEEPEST))
     ratio = sign * steep
     return np.asarray((counts * ratio - edges * np.expm1(ratio)) / noise)

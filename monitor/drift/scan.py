@@ -152,6 +152,11 @@ class Look:
     expected: Floats
     events: int
 
+    @property
+    def hoped(self) -> Floats:
+        """What is expected, and never less than `FEWEST` (w,): what a ratio may be taken to."""
+        return np.maximum(self.expected, FEWEST)
+
 
 def look(summary: Summary, page: Page) -> Look:
     """Count every window of `summary`, and what is expected there of as many objects in the same rows."""
@@ -159,7 +164,7 @@ def look(summary: Summary, page: Page) -> Look:
     if not panes.panes:  # a model without a layout has no places
         return Look(np.zeros(0), np.zeros(0), summary.events)
     seen, expected = counted_in(panes, np.stack([towers, page.places.shared(summary.shape, towers)]))
-    return Look(seen, np.maximum(expected, FEWEST), summary.events)
+    return Look(seen, expected, summary.events)
 
 
 @lru_cache(maxsize=16)
@@ -236,7 +241,8 @@ def shifts(scan: Scan, seen: Look, page: Page, *, line: float, least: float) -> 
 
 def _grown(m: Singles, staked: Stakes, seen: Look, *, cap: float) -> Singles:
     """Return (M + 1) L, at most `cap`; a block at a time, which stays in the cache."""
-    x, e = seen.seen.astype(np.float32), seen.expected.astype(np.float32)
+    # A rise of what is expected makes the upward bet dearer, and would make the downward one gain.
+    x, e = seen.seen.astype(np.float32), np.stack([seen.hoped, seen.expected]).astype(np.float32)
     grown = np.empty_like(m)
     for start in range(0, m.shape[-1], _BLOCK):
         part = np.s_[..., start : start + _BLOCK]
@@ -260,7 +266,7 @@ def _mixed(m: Singles) -> Singles:
 
 def _followed(sighted: Sightings, seen: Look) -> Sightings:
     """Return the sightings with one lumisection more."""
-    x, e = seen.seen[sighted.window], seen.expected[sighted.window]
+    x, e = seen.seen[sighted.window], seen.hoped[sighted.window]
     total, hoped = sighted.seen + x, sighted.expected + e
     rate = np.maximum(total, 0.5) / hoped
     # For "as expected" against "at the rate seen": the sum may not fall below nothing.
@@ -286,7 +292,7 @@ def _noticed(m: Singles, sighted: Sightings, seen: Look, lumisection: Lumisectio
             level=np.log(mixed[fresh]),
             length=np.ones(count, np.int32),
             seen=seen.seen[fresh],
-            expected=seen.expected[fresh],
+            expected=seen.hoped[fresh],
             back=np.zeros(count, np.float32),
         )
     )

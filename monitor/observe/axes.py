@@ -78,8 +78,12 @@ class Axes:
         # As single numbers, which is how a page keeps them: what is read back is what was used.
         return replace(self, tied=fitted.reshape(self.tied.shape).astype(np.float32).astype(np.float64), pileup=level)
 
+    def untied(self) -> Axes:
+        """Return the axes for a reference that cannot tell what ties components: nothing is expected of them."""
+        return replace(self, tied=np.full_like(self.tied, np.nan))
+
     def expected(self, pileup: float) -> Floats:
-        """Return the covariance (p, p) of the components at a pile-up; NaN where the reference knew its own is NaN."""
+        """Return the covariance (p, p) of the components at a pile-up; NaN where that, or pile-up, is unknown."""
         return np.asarray(np.tensordot(_terms(np.asarray([pileup]), self.pileup)[0], self.tied, axes=1))
 
     @property

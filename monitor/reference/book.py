@@ -58,7 +58,7 @@ class Book:
         pages = {
             f"{i:04}": np.frombuffer(self.pages[key].to_bytes(), np.uint8) for i, key in enumerate(sorted(self.pages))
         }
-        return pack({"book": self.version}, pages)
+        return pack({"book": self.version, "pages": [self.pages[key].id for key in sorted(self.pages)]}, pages)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Book:
@@ -66,5 +66,8 @@ class Book:
         names, arrays = unpack(content)
         if "book" not in names:
             raise Unreadable(f"{len(content)} bytes are packed, but are not a Book")
-        pages = [Page.from_bytes(arrays[name].tobytes()) for name in sorted(arrays)]
+        contents = [arrays[name].tobytes() for name in sorted(arrays)]
+        if [identity(each) for each in contents] != names.get("pages"):
+            raise Unreadable("its pages are not those that were written: it is damaged or older, build it again")
+        pages = [Page.from_bytes(each) for each in contents]
         return cls({page.key: page for page in pages}, names["book"])

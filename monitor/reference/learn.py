@@ -25,6 +25,9 @@ Floats = NDArray[np.float64]
 
 FEWEST_LUMISECTIONS = 10
 FEWEST_ENTRIES = 20
+FEWEST_TIED = 200
+"""Lumisections, of several fills, from which on it is learnt what ties components at each pile-up: of fewer, the fit
+takes a share of the chance for itself that later ones do not get, and one fill says nothing beyond its own range."""
 PILEUP_BINS = 8
 
 
@@ -82,6 +85,8 @@ def _axes(rows: Sequence[Summary]) -> Axes:
     whole = replace(rows[0], counts={name: _total(rows, name) for name in rows[0].counts})
     histograms = whole.counts["inputs"][list(whole.shape.paired)]
     axes = Axes.of(*whole.moments(), histograms.max(axis=1) / max(whole.events, 1))
+    if len(rows) < FEWEST_TIED or len({row.key.lumisection.run for row in rows}) == 1:
+        return axes.untied()
     covariances = np.stack([row.moments()[1] for row in rows])
     pileup, events = (np.asarray([getattr(row, name) for row in rows], np.float64) for name in ("pileup", "events"))
     return axes.taught(covariances, pileup, events)

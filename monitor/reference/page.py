@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +16,15 @@ from monitor.observe.axes import Axes
 from monitor.observe.quantities import catalogue
 from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
-from monitor.reference.fit import Curves, basis, predictive
+from monitor.reference.fit import TERMS, Curves, basis, predictive
 from monitor.reference.places import Places
 from monitor.trigger.header import Epoch
 
 Floats = NDArray[np.float64]
 
 FEWEST_EVENTS = 50
+FEWEST_SHARE = 0.2
+"""Of the events of a reference lumisection; of fewer, means and correlations have other tails than were learnt."""
 MARGIN, LIVE_MARGIN = 0.1, 0.5
 """Share of the learnt pile-up range that a page may be read beyond it, where the curves' own errors grow; one that was
 learnt within a single fill has seen little of the range and must reach further."""
@@ -157,12 +160,19 @@ class Page:
         """Number of lumisections that it was learnt from."""
         return sum(span.lumisections for span in self.spans)
 
+    @property
+    def usual_events(self) -> float:
+        """Events of a reference lumisection, on average."""
+        return float(self.displayed["events"].sum()) / max(self.places.lumisections, 1)
+
     def unjudged(self, summary: Summary) -> str | None:
         """Say why this page cannot judge `summary`, or None if it can."""
         if summary.shape != self.shape:
             return "the reference was learnt with another input layout or threshold"
         if summary.events < FEWEST_EVENTS:
             return f"{summary.events} events are too few to judge"
+        if summary.events < FEWEST_SHARE * self.usual_events:
+            return f"{summary.events} events are too few beside the {self.usual_events:.0f} of the reference"
         if self.fills == 1 and (np.isnan(summary.pileup) or np.isnan(self.low)):
             return "pile-up is unknown, and one fill cannot tell its decay from a drift"
         pileup, share = summary.pileup, MARGIN if self.fills > 1 else LIVE_MARGIN
@@ -290,12 +300,46 @@ class Page:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise Unreadable(f"{len(content)} bytes are packed, but are not a page of a Book: {error}") from error
-        if len(page.live) != len(catalogue(page.shape)):
-            raise Unreadable(
-                f"page {page.id[:12]} holds {len(page.live)} quantities, this version measures "
-                f"{len(catalogue(page.shape))}: build the reference again"
-            )
+        _check(page)
         return page
+
+
+def _check(page: Page) -> None:
+    """Raise `Unreadable` for what would be judged wrongly, or could not be judged at all."""
+    many, inputs = len(catalogue(page.shape)), len(page.shape.paired)
+    if len(page.live) != many:
+        raise Unreadable(
+            f"page {page.id[:12]} holds {len(page.live)} quantities, this version measures {many}: {_AGAIN}"
+        )
+    bins, panes = len(page.displayed.get("pileup", ())), len(page.places.noise)
+    wanted = {
+        **dict.fromkeys(("usual", "scarce", "noise", "wobble", "wander", "spread", "exposure"), (many,)),
+        "curves.coefficients": (TERMS, many),
+        "curves.covariance": (many, TERMS, TERMS),
+        "places.towers": page.shape.arrays()["towers"],
+        "places.wobble": (panes,),
+        "axes.centre": (inputs,),
+        "axes.directions": (inputs, inputs),
+        "axes.tied": (TERMS, inputs, inputs),
+    }
+    for name, shape in wanted.items():
+        if (found := attrgetter(name)(page).shape) != shape:
+            raise Unreadable(f"page {page.id[:12]}: its {name} is {found}, not {shape}: {_AGAIN}")
+    for name in ("events", "pileup", *DISPLAYED):
+        found = page.displayed.get(name)
+        if found is None or found.shape[:1] != (bins,) or not bins:
+            raise Unreadable(f"page {page.id[:12]} does not hold {name} for every bin of pile-up: {_AGAIN}")
+    finite = ("curves.coefficients", "curves.covariance", "noise", "wobble", "wander", "spread", "places.noise")
+    for name in finite:
+        if not np.isfinite(attrgetter(name)(page)).all():
+            raise Unreadable(f"page {page.id[:12]}: its {name} holds values that are no numbers: {_AGAIN}")
+    if not page.spans or not (page.noise > 0).all() or not (page.places.noise > 0).all():
+        raise Unreadable(f"page {page.id[:12]} was learnt from nothing, or knows no noise: {_AGAIN}")
+    if not all(isinstance(end, float) for end in (page.low, page.high)):
+        raise Unreadable(f"page {page.id[:12]}: its pile-up is {page.low!r} to {page.high!r}, no numbers: {_AGAIN}")
+
+
+_AGAIN = "build the reference again"
 
 
 def identity(content: bytes) -> str:

@@ -62,8 +62,8 @@ class Known:
         )
 
     def names(self, quantity: str) -> bool:
-        """Say whether it covers a quantity by its name."""
-        return any(fnmatchcase(quantity, pattern) for pattern in self.quantities)
+        """Say whether it covers a quantity by its name; brackets are those of `jet[0]`, and no wildcard."""
+        return any(fnmatchcase(quantity, pattern.replace("[", "[[]")) for pattern in self.quantities)
 
     def meets(self, object: str | None, eta: Interval | None, phi: Interval | None) -> bool:  # noqa: A002 — the field's word
         """Say whether it covers something that looks at this place.

@@ -57,7 +57,8 @@ class Conditions:
         known = court.known.of(self.stream, summary.key.lumisection)
         before = self._states.pop(subject, None)
         state, evidence = court.battery.step(
-            before,
+            # Detectors of another epoch know how the machine is filled, and nothing else of theirs is used.
+            before if before is not None else next(reversed(self._states.values()), None),
             summary=summary,
             page=page,
             completeness=arrived,

@@ -16,16 +16,16 @@ GRID = np.linspace(-14.0, 14.0, 8001)
 
 
 @settings(deadline=None, max_examples=60)
-@given(expected=st.floats(0.01, 400.0), tolerance=st.floats(0.0, 0.5), inside=st.floats(-1.0, 1.0), noise=st.just(1.0))
+@given(expected=st.floats(1e-6, 400.0), tolerance=st.floats(0.0, 3.0), inside=st.floats(-1.0, 1.0), noise=st.just(1.0))
 def test_no_bet_on_a_count_gains_while_the_rate_is_benign(
     expected: float, tolerance: float, inside: float, noise: float
 ):
-    rate = expected * (1 + inside * tolerance)
+    rate = max(expected * (1 + inside * tolerance), 0.0)
     counts = np.arange(int(rate + 30 * np.sqrt(rate) + 60), dtype=np.float64)
     edges = poisson.bounds(np.full(len(counts), expected), np.full(len(counts), tolerance))
     log_l = poisson.log_bets(counts, edges, noise=np.full(len(counts), noise), bets=BET)
     mean = (np.exp(log_l) * stats.poisson.pmf(counts, rate)).sum(axis=2)
-    assert (mean <= 1 + 1e-6).all()
+    assert (mean <= 1 + 1e-9).all()
 
 
 @settings(deadline=None, max_examples=60)

@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from emulator.detector import MODELS
+import emulator
+from emulator.detector import MODELS, reference_fills
 from monitor.app.cli import main
 from monitor.app.known import BadKnown, KnownFile, read
-from monitor.trigger.known import Known
+from monitor.app.recording import TOPIC, from_detector
+from monitor.app.references import learned
+from monitor.app.shelf import CardShelf
+from monitor.app.simulate import STREAM
+from monitor.reference.learn import Unlearnable
+from monitor.trigger.known import Known, KnownConditions
 from monitor.trigger.lumisection import Lumisection
+from monitor.trigger.site import CMS
 
 TOML = """
 [[condition]]
@@ -205,3 +212,10 @@ def test_a_replay_follows_the_file(tmp_path: Path, capsys: pytest.CaptureFixture
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].endswith("  scan is known")
     assert "learning" in lines[0]
+
+
+def test_a_book_is_not_learnt_from_nothing():
+    fills = from_detector(reference_fills(seed=1, fills=1, lumisections=3, partitions=1))
+    masked = KnownConditions((Known("HEM15 off", Lumisection(1, 1), object="jet"),))
+    with CardShelf.open(emulator.Registry(MODELS)) as shelf, pytest.raises(Unlearnable, match="something is known in"):
+        learned(fills, shelf=shelf, site=CMS, streams={STREAM: TOPIC}, known=masked)

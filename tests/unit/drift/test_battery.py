@@ -12,12 +12,15 @@ import pytest
 from emulator.detector import SCENARIOS, play, reference_fills
 from emulator.detector.faults import Late
 from emulator.pack import Unreadable, pack
+from monitor.drift import poisson
 from monitor.drift.battery import Battery
 from monitor.drift.budget import Budget
+from monitor.drift.edetector import BETS
 from monitor.drift.evidence import Completeness, Evidence
 from monitor.drift.state import BatteryState
 from monitor.observe.quantities import catalogue
 from monitor.observe.summary import Summary, SummaryKey
+from monitor.reference.apprentice import Apprentice
 from monitor.reference.learn import learn
 from monitor.reference.page import Page
 from monitor.trigger.lumisection import Lumisection
@@ -248,3 +251,31 @@ def test_a_new_run_begins_without_trains_and_a_new_epoch_keeps_them():
     assert state.filling.trains(key.lumisection.run) is not None
     assert judged([moved], state=state)[0].filling.trains(key.lumisection.run + 1) is None
     assert judged([other], state=state)[0].filling.trains(key.lumisection.run) is not None
+
+
+def test_a_clean_stream_that_teaches_its_own_page_stays_quiet():
+    """Without a Book: what a page of forty lumisections has not seen must not look like a fault."""
+    apprentice, state, found = Apprentice(), None, []
+    for row in run("quiet", seed=1, lumisections=240):
+        whole, page_of = Completeness(row.events, row.events), apprentice.page
+        state, evidence = BATTERY.step(state, summary=row, page=page_of, completeness=whole)
+        apprentice = apprentice.taught(row, alarm=evidence.alarm)
+        found.append(evidence)
+    assert alarms(found) == []
+    assert sum(each.unjudged is None for each in found) > 180
+
+
+def test_what_was_never_measured_is_no_suspect():
+    _, found = judged(run("dead-region")[: ONSET + 3], against=long_page())
+    assert found[-1].alarm >= 1
+    assert not [shift for shift in found[-1].shifts if "train" in shift.quantity]
+
+
+def test_a_scarce_count_that_stays_away_for_ever_gains_nothing():
+    against = long_page()
+    scarce = np.flatnonzero(against.scarce)
+    none = np.zeros(len(scarce))
+    edges = poisson.bounds(against.expect(50.0).centre[scarce] * 1000, against.expect(50.0).tolerance[scarce])
+    log_l = poisson.log_bets(none, edges, noise=np.ones(len(scarce)), bets=np.asarray(BETS))
+    assert len(scarce) >= 4
+    assert (log_l <= 0).all()

@@ -98,3 +98,10 @@ def test_a_scan_is_not_judged_but_agreement_is():
     assert found[4].agreement.ratio > 1
     assert found[3].unjudged is None
     assert found[5].known == ()
+
+
+def test_a_name_with_brackets_is_itself_and_no_choice_of_characters():
+    known = Known("calibration", START, quantities=("jet[0] pt (log mean)", "egamma[?] pt*"))
+    assert known.names("jet[0] pt (log mean)")
+    assert known.names("egamma[2] pt (log mean)")
+    assert not known.names("jet0 pt (log mean)")

@@ -119,3 +119,20 @@ def test_the_beginning_is_put_before_the_notice_by_the_growth_since():
     )
     growth = (40 * np.log(2) - 20) / 10
     assert scan.began(sighted, 0) == Lumisection(7, 40 - int(6 / growth))
+
+
+def test_a_place_that_stays_empty_gains_nothing_however_large_the_reference():
+    """Where less than `FEWEST` is expected, as many are not: a raised expectation would pay for every empty look."""
+    staked = scan.stakes(page())
+    faint = np.full(len(windows(page().shape)), 0.004)
+    edge = np.stack([1 + staked.tolerance[0], 1 - np.minimum(staked.tolerance[1], 1.0)])
+    rate = faint * np.maximum(edge, 0)[1]
+    state = scan.advance(
+        scan.Scan.fresh(len(faint)),
+        scan.Look(np.zeros(len(faint)), faint, 1000),
+        staked,
+        line=LINE,
+        lumisection=Lumisection(1, 1),
+    )
+    # Seen nothing, with probability exp(-rate); that alone must not bring more than the stake.
+    assert (state.m[:, 1] * np.exp(-rate) <= 1 + 1e-6).all()

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from emulator.pack import Unreadable, pack
+from emulator.pack import Unreadable, pack, unpack
 from monitor.observe.frame import Frame
 from monitor.observe.quantities import catalogue, measure
 from monitor.observe.summary import Summary
@@ -150,3 +150,45 @@ def test_bytes_that_are_no_book_are_unreadable(content: bytes):
         Book.from_bytes(content)
     with pytest.raises(Unreadable):
         Page.from_bytes(content)
+
+
+def edited(page: Page, **arrays: np.ndarray) -> bytes:
+    names, old = unpack(page.to_bytes())
+    return pack(names, {**old, **arrays})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("noise", np.full(len(PAGE.noise), np.nan), "no numbers"),
+        ("noise", np.zeros(len(PAGE.noise)), "knows no noise"),
+        ("noise", PAGE.noise[:-1], "noise is"),
+        ("coefficients", np.full(PAGE.curves.coefficients.shape, np.nan), "no numbers"),
+        ("axes.centre", PAGE.axes.centre[:-1], "axes.centre is"),
+        ("places.towers", PAGE.places.towers[:-1], "places.towers is"),
+        ("displayed.score", np.zeros((0, 1, 1)), "does not hold score"),
+    ],
+)
+def test_a_page_that_would_judge_wrongly_is_refused(name: str, value: np.ndarray, said: str):
+    with pytest.raises(Unreadable, match=f"{said}.*build the reference again"):
+        Page.from_bytes(edited(PAGE, **{name: value}))
+
+
+def test_a_byte_that_was_changed_in_a_book_is_noticed():
+    content = bytearray(BOOK.to_bytes())
+    content[len(content) // 2] ^= 1
+    with pytest.raises(Unreadable):
+        Book.from_bytes(bytes(content))
+    assert Book.from_bytes(BOOK.to_bytes()).id == BOOK.id
+
+
+def test_far_fewer_events_than_were_learnt_are_not_judged():
+    assert PAGE.usual_events == 400
+    assert PAGE.unjudged(lumisection(50.0, events=85)) is None
+    assert PAGE.unjudged(lumisection(50.0, events=75)) == "75 events are too few beside the 400 of the reference"
+
+
+def test_a_reference_of_few_lumisections_or_of_one_fill_says_nothing_of_ties():
+    assert np.isfinite(learn_page(reference(fills=6)).axes.tied).all()
+    assert np.isnan(learn_page(reference(fills=4)).axes.tied).all()
+    assert np.isnan(learn_page(reference(fills=1, lumisections=250)).axes.tied).all()
