@@ -39,12 +39,15 @@ class Axes:
         units of it.
     pileup
         Mean pile-up of the reference; NaN where it was unknown.
+    events
+        Events of a lumisection that taught `tied`, on average; infinity where none has.
     """
 
     centre: Floats
     directions: Floats
     tied: Floats
     pileup: float
+    events: float = float("inf")
 
     @classmethod
     def of(cls, mean: Floats, covariance: Floats, same: Floats) -> Axes:
@@ -64,19 +67,20 @@ class Axes:
         tied[0] = np.diag(directions.any(axis=0).astype(np.float64))
         return cls(mean, directions, tied, float("nan"))
 
-    def taught(self, covariances: Floats, pileup: Floats, weight: Floats) -> Axes:
+    def taught(self, covariances: Floats, pileup: Floats, events: Floats) -> Axes:
         """Return the axes with what ties components at each pile-up.
 
-        `covariances` (t, p, p) are those of the inputs in lumisections of this `pileup` (t,), NaN if unknown, and
-        `weight` (t,), for instance their events.
+        `covariances` (t, p, p) are those of the inputs in lumisections of this `pileup` (t,), NaN if unknown, and of so
+        many `events` (t,).
         """
         level = float(pileup.mean())
-        terms = _terms(pileup, level) * np.sqrt(weight)[:, None]
+        terms = _terms(pileup, level) * np.sqrt(events)[:, None]
         along = np.einsum("ia,tij,jb->tab", self.directions, covariances, self.directions, optimize=True)
-        flat = along.reshape(len(along), -1) * np.sqrt(weight)[:, None]
+        flat = along.reshape(len(along), -1) * np.sqrt(events)[:, None]
         fitted = np.linalg.lstsq(terms, flat, rcond=None)[0]
         # As single numbers, which is how a page keeps them: what is read back is what was used.
-        return replace(self, tied=fitted.reshape(self.tied.shape).astype(np.float32).astype(np.float64), pileup=level)
+        tied = fitted.reshape(self.tied.shape).astype(np.float32).astype(np.float64)
+        return replace(self, tied=tied, pileup=level, events=float(events.mean()))
 
     def untied(self) -> Axes:
         """Return the axes for a reference that cannot tell what ties components: nothing is expected of them."""

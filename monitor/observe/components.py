@@ -7,7 +7,9 @@ they are at each pile-up, e. Any tie between inputs, whichever they are, shows i
     n (s_ij - e_ij)^2 / (e_ii e_jj),
 
 which is chi-squared with one degree of freedom for n independent normal events, and of mean 1 (Schott, Biometrika 92
-(2005) 951): however many events there are, it is the same where nothing has changed.
+(2005) 951): however many events there are, it is the same where nothing has changed. But fills differ a little, which
+adds to it in proportion to n: of more events than the reference's lumisections had, m, the formula is taken with m for
+n, and the 1 - m / n of chance that is then missing is added.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.observe.axes import Axes
 from monitor.observe.events import EVERYWHERE
 from monitor.observe.frame import Frame
 from monitor.observe.section import Floats, Measured, Section
@@ -45,7 +48,7 @@ def _measure(summary: Summary, frame: Frame) -> Measured:
     axes, (mean, covariance) = frame.axes, summary.moments()
     along = axes.directions
     found = along.T @ covariance @ along
-    ties = _ties(found, axes.expected(summary.pileup), used=axes.used, events=summary.events)
+    ties = _ties(found, axes, summary)
     return _measured((mean - axes.centre) @ along, found.diagonal(), ties, used=axes.used, events=summary.events)
 
 
@@ -65,15 +68,17 @@ def _measured(
     )
 
 
-def _ties(found: Floats, expected: Floats, *, used: NDArray[np.bool_], events: int) -> tuple[float, int]:
+def _ties(found: Floats, axes: Axes, summary: Summary) -> tuple[float, int]:
     """Return the mean of the module's formula over all pairs of components that are used, and how many these are.
 
     None are, where pile-up is unknown that the reference knew: nobody can say what is expected.
     """
+    expected = axes.expected(summary.pileup)
     if not np.isfinite(expected).all():
         return 0.0, 0
     width = np.sqrt(np.maximum(expected.diagonal(), 1e-6))
-    off = ((found - expected) / np.outer(width, width))[np.ix_(used, used)]
-    pairs = len(off) * (len(off) - 1) // 2
-    squares = off**2
-    return events * float(squares.sum() - squares.trace()) / 2 / max(pairs, 1), pairs
+    squares = ((found - expected) / np.outer(width, width))[np.ix_(axes.used, axes.used)] ** 2
+    pairs = len(squares) * (len(squares) - 1) // 2
+    mean = float(squares.sum() - squares.trace()) / 2 / max(pairs, 1)
+    most = min(float(summary.events), axes.events)
+    return most * mean + 1.0 - most / summary.events, pairs

@@ -293,7 +293,7 @@ class Page:
                     arrays["axes.centre"],
                     arrays["axes.directions"],
                     arrays["axes.tied"].astype(np.float64),
-                    float(arrays["axes.pileup"][0]),
+                    *(float(each) for each in arrays["axes.about"]),
                 ),
                 displayed={key[10:]: value for key, value in arrays.items() if key.startswith("displayed.")},
                 id=identity(content),
@@ -374,6 +374,6 @@ def _content(page: Page) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "axes.centre": page.axes.centre,
         "axes.directions": page.axes.directions,
         "axes.tied": page.axes.tied.astype(np.float32),
-        "axes.pileup": np.asarray([page.axes.pileup]),
+        "axes.about": np.asarray([page.axes.pileup, page.axes.events]),
     }
     return names, {**arrays, **{f"displayed.{name}": values for name, values in page.displayed.items()}}

@@ -126,3 +126,16 @@ def test_axes_point_the_same_way_whatever_the_library_returns():
     turned = Axes.of(mean, covariance[::-1, ::-1], same[::-1])
     used = AXES.used
     np.testing.assert_allclose(turned.directions[::-1][:, used], AXES.directions[:, used], atol=1e-6)
+
+
+def test_of_many_more_events_than_were_learnt_small_differences_of_fills_are_no_ties():
+    """A fill whose components are tied a little, as fills are: the same in a hundred times as many events."""
+    covariances = np.stack([SUMMARY.moments()[1]] * 3)
+    taught = AXES.taught(covariances, np.full(3, 50.0), np.full(3, 300.0))
+    few, many = (
+        SUMMARISER.summarise(key(), crossings(events, np.random.default_rng(events), offset=0.1))
+        for events in (300, 30_000)
+    )
+    assert abs(component(few, TIES, taught)[0] - 1) < 0.6
+    assert abs(component(many, TIES, taught)[0] - 1) < 0.2
+    assert component(many, TIES)[0] > 2
