@@ -35,6 +35,8 @@ class Catalogue:
         Counts to which an event adds one or nothing.
     rare : bool (q,)
         Counts that are judged although a reference may never have seen any.
+    wobble : float64 (q,)
+        What fills are taken to differ by at least; what has one is judged against its page alone.
     alike : int64 (q,)
         Equal for quantities that see one thing from different directions.
     """
@@ -46,6 +48,7 @@ class Catalogue:
     counted: NDArray[np.bool_]
     once: NDArray[np.bool_]
     rare: NDArray[np.bool_]
+    wobble: Floats
     alike: NDArray[np.int64]
     sections: tuple[Section, ...]
 
@@ -84,6 +87,7 @@ def assemble(sections: tuple[Section, ...]) -> Catalogue:
         counted=np.repeat([section.counted for section in sections], sizes),
         once=np.repeat([section.once for section in sections], sizes),
         rare=np.repeat([section.rare for section in sections], sizes),
+        wobble=np.repeat([section.wobble for section in sections], sizes),
         alike=np.cumsum([i % section.alike == 0 for section in sections for i in range(len(section.names))]) - 1,
         sections=sections,
     )

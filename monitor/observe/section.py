@@ -34,7 +34,8 @@ class Section:
     nothing (0); for means the mean, the number of entries, and the variance of one entry. `once` marks counts to which
     an event adds one or nothing; `rare` those that are judged although a reference may never have seen any. Each
     `alike` neighbours are one thing seen from as many directions, none of which is special: what fills differ by is the
-    same for all of them.
+    same for all of them. `wobble` is what fills are taken to differ by at least, in an entry's standard deviations;
+    what has one is judged against its page alone, not against its run.
     """
 
     family: str
@@ -45,6 +46,7 @@ class Section:
     once: bool = False
     rare: bool = False
     alike: int = 1
+    wobble: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.regions):

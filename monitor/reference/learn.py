@@ -25,9 +25,6 @@ Floats = NDArray[np.float64]
 
 FEWEST_LUMISECTIONS = 10
 FEWEST_ENTRIES = 20
-FEWEST_TIED = 200
-"""Lumisections, of several fills, from which on it is learnt what ties components at each pile-up: of fewer, the fit
-takes a share of the chance for itself that later ones do not get, and one fill says nothing beyond its own range."""
 PILEUP_BINS = 8
 
 
@@ -84,12 +81,7 @@ def _axes(rows: Sequence[Summary]) -> Axes:
     """Return the principal axes of all events of the rows."""
     whole = replace(rows[0], counts={name: _total(rows, name) for name in rows[0].counts})
     histograms = whole.counts["inputs"][list(whole.shape.paired)]
-    axes = Axes.of(*whole.moments(), histograms.max(axis=1) / max(whole.events, 1))
-    if len(rows) < FEWEST_TIED or len({row.key.lumisection.run for row in rows}) == 1:
-        return axes.untied()
-    covariances = np.stack([row.moments()[1] for row in rows])
-    pileup, events = (np.asarray([getattr(row, name) for row in rows], np.float64) for name in ("pileup", "events"))
-    return axes.taught(covariances, pileup, events)
+    return Axes.of(*whole.moments(), histograms.max(axis=1) / max(whole.events, 1))
 
 
 def _trains(rows: Sequence[Summary]) -> dict[int, Trains | None]:
@@ -196,6 +188,7 @@ def _with_noise(page: Page, rows: Sequence[Summary], quantities: Catalogue, *, s
     noise = within_blocks(relative, weight, blocks)
     wobble = shared(between_fills(relative, weight, blocks, noise=noise), quantities.alike)
     wander = within_fills(relative, weight, blocks, noise=noise, family=np.where(page.live, quantities.family, -1))
+    wobble = np.maximum(wobble, quantities.wobble)
     known = ~page.scarce  # of what was hardly seen nothing can be said but how often it may come
     return replace(page, noise=np.where(known, noise, 1.0), wobble=wobble * known, wander=wander * known)
 

@@ -289,12 +289,7 @@ class Page:
                     lumisections=names["lumisections"],
                     fills=names["fills"],
                 ),
-                axes=Axes(
-                    arrays["axes.centre"],
-                    arrays["axes.directions"],
-                    arrays["axes.tied"].astype(np.float64),
-                    *(float(each) for each in arrays["axes.about"]),
-                ),
+                axes=Axes(arrays["axes.centre"], arrays["axes.directions"]),
                 displayed={key[10:]: value for key, value in arrays.items() if key.startswith("displayed.")},
                 id=identity(content),
             )
@@ -320,7 +315,6 @@ def _check(page: Page) -> None:
         "places.wobble": (panes,),
         "axes.centre": (inputs,),
         "axes.directions": (inputs, inputs),
-        "axes.tied": (TERMS, inputs, inputs),
     }
     for name, shape in wanted.items():
         if (found := attrgetter(name)(page).shape) != shape:
@@ -373,7 +367,5 @@ def _content(page: Page) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "places.wobble": page.places.wobble,
         "axes.centre": page.axes.centre,
         "axes.directions": page.axes.directions,
-        "axes.tied": page.axes.tied.astype(np.float32),
-        "axes.about": np.asarray([page.axes.pileup, page.axes.events]),
     }
     return names, {**arrays, **{f"displayed.{name}": values for name, values in page.displayed.items()}}

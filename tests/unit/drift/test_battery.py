@@ -15,7 +15,7 @@ from emulator.pack import Unreadable, pack
 from monitor.drift import poisson
 from monitor.drift.battery import Battery
 from monitor.drift.budget import Budget
-from monitor.drift.edetector import BETS
+from monitor.drift.edetector import BETS, EMPTY
 from monitor.drift.evidence import Completeness, Evidence
 from monitor.drift.state import BatteryState
 from monitor.observe.quantities import catalogue
@@ -279,3 +279,13 @@ def test_a_scarce_count_that_stays_away_for_ever_gains_nothing():
     log_l = poisson.log_bets(none, edges, noise=np.ones(len(scarce)), bets=np.asarray(BETS))
     assert len(scarce) >= 4
     assert (log_l <= 0).all()
+
+
+def test_components_are_judged_against_their_page_alone():
+    """Along a run their curves are known no better than a fill is: only what goes beyond that is news."""
+    state, _ = judged(run("quiet", seed=3, lumisections=140))
+    live = catalogue(page().shape).wobble[page().live] > 0
+    assert live.sum() > 50
+    assert (state.anchored.log_m[:, :, live] == EMPTY).all()
+    assert (state.anchored.log_m[:, :, ~live] > EMPTY).any()
+    assert (page().wobble[page().live][live] >= 0.02).all()

@@ -186,9 +186,3 @@ def test_far_fewer_events_than_were_learnt_are_not_judged():
     assert PAGE.usual_events == 400
     assert PAGE.unjudged(lumisection(50.0, events=85)) is None
     assert PAGE.unjudged(lumisection(50.0, events=75)) == "75 events are too few beside the 400 of the reference"
-
-
-def test_a_reference_of_few_lumisections_or_of_one_fill_says_nothing_of_ties():
-    assert np.isfinite(learn_page(reference(fills=6)).axes.tied).all()
-    assert np.isnan(learn_page(reference(fills=4)).axes.tied).all()
-    assert np.isnan(learn_page(reference(fills=1, lumisections=250)).axes.tied).all()
