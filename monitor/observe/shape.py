@@ -11,10 +11,10 @@ from typing import Any
 from emulator.layout import Layout, ObjectGroup
 from monitor.observe.binning import BINS, SCORE_BINS, Binning
 from monitor.observe.grid import Grid, grids_of
+from monitor.trigger.site import DEFAULT
 
 BITS = 32
-CROSSINGS = 3564
-"""Bunch crossings in an orbit of the LHC."""
+CROSSINGS = DEFAULT.crossings
 MOST_PAIRED = 64
 """Inputs of which all products are summed; of a wider model these many, evenly spread."""
 PLAIN_FEATURES = 12
