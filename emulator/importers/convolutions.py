@@ -1,4 +1,4 @@
-"""Translations of dense layers and of convolutions: a dense kernel at every position, on what its window reads."""
+"""Translations of convolutions: a dense kernel at every position, on the elements that its window reads."""
 
 from __future__ import annotations
 
@@ -10,14 +10,6 @@ from emulator.importers import bits, windows
 from emulator.importers.cpp import Struct
 from emulator.importers.site import Site, Weights
 from emulator.importers.sums import Kernel, dense_of, stored_matrix
-
-
-def dense(site: Site) -> tuple[Layer, ...]:
-    """nnet::dense."""
-    config = site.config
-    weights, bias = (site.weights[name] for name in site.call.arguments[2:4])
-    matrix, order = stored_matrix(site, config, weights, (config.integer("n_in"), config.integer("n_out")))
-    return bits.summed(site, config, Kernel(matrix, bias, order))
 
 
 def convolution(site: Site) -> tuple[Layer, ...]:

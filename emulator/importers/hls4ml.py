@@ -11,6 +11,7 @@ from emulator.importers import (
     activations,
     bits,
     convolutions,
+    dense,
     einsums,
     embeddings,
     generated,
@@ -54,7 +55,7 @@ TRANSLATIONS: Mapping[str, Translation] = MappingProxyType(
 
 COMPOSITES: Mapping[str, Composite] = MappingProxyType(
     {
-        "dense": convolutions.dense,
+        "dense": dense.dense,
         **dict.fromkeys(("conv_1d_cl", "conv_2d_cl"), convolutions.convolution),
         **dict.fromkeys(("pointwise_conv_1d_cl", "pointwise_conv_2d_cl"), convolutions.convolution),
         "normalize": bits.normalisation,

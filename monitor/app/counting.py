@@ -18,7 +18,9 @@ def counting() -> ctypes.CDLL | None:
     """Return the compiled library, from the cache after the first time; None, and a line in the log, without."""
     try:
         tool = installed(FLAGS, standards=("-std=c++17",))
-        return ctypes.CDLL(str(library_of({UNIT: source()}, unit=UNIT, kind="observe", tool=tool)))
+        # What `-march=native` means is part of the key: a cache may be shared with another kind of processor.
+        library = library_of({UNIT: source()}, unit=UNIT, kind="observe", tool=tool, machine=tool.defined())
+        return ctypes.CDLL(str(library))
     except (NotCompiled, OSError) as error:
         log.info("inputs are counted by numpy: %s", error)
         return None

@@ -135,7 +135,7 @@ class Battery:
         centre, tolerance = state.anchor.null(reading, page)
         # A page of one fill is anchored already; without pile-up, its decay would look like a change within the run.
         settled = state.anchor.settled & (page.fills > 1) & np.isfinite(summary.pileup) & ~page.scarce[reading.index]
-        settled &= reading.catalogue.wobble[reading.index] == 0
+        settled &= ~reading.catalogue.mixed[reading.index]
         anchored = judge(reading, self._bets, centre=centre, tolerance=tolerance)
         anchored = replace(
             anchored,

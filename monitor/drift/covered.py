@@ -8,7 +8,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.observe.components import FAMILY as COMPONENTS
 from monitor.observe.quantities import catalogue
 from monitor.observe.shape import Shape
 from monitor.observe.windows import windows
@@ -27,15 +26,14 @@ class Covered:
 def covered_by(known: tuple[Known, ...], shape: Shape) -> Covered:
     """Return what known conditions cover; remembered, because they last for many lumisections.
 
-    A place or an object covers the components too: each of them mixes all inputs, also those that are known to differ.
+    A place or an object covers what is mixed too: there are the inputs in it that are known to differ.
     """
     quantities, panes = catalogue(shape), windows(shape)
-    mixed = quantities.family == quantities.families.index(COMPONENTS)
     silent, dark = np.zeros(len(quantities), np.bool_), np.zeros(len(panes), np.bool_)
     for each in known:
         pairs = zip(quantities.names, quantities.regions, strict=True)
         silent |= np.asarray([each.names(name) or each.meets(r.object, r.eta, r.phi) for name, r in pairs], np.bool_)
         if each.somewhere:
-            silent |= mixed
+            silent |= quantities.mixed
             dark |= panes.where(each.meets)
     return Covered(silent, dark)

@@ -30,7 +30,7 @@ def component_sections(shape: Shape) -> tuple[Section, ...]:
         DISTANCE,
     )
     regions = (EVERYWHERE,) * len(names)
-    return (Section(FAMILY, counted=False, names=names, regions=regions, measure=_measure, wobble=WOBBLE),)
+    return (Section(FAMILY, counted=False, names=names, regions=regions, measure=_measure, wobble=WOBBLE, mixed=True),)
 
 
 def _measure(summary: Summary, frame: Frame) -> Measured:

@@ -19,10 +19,10 @@ struct Plan {
     const int32_t *paired;     // [n_paired] inputs of which all products are summed
     const uint8_t *nothing;    // [inputs] bin of an input that is 0
     int64_t bins, bin_bits, steps, sum_last;
+    int64_t block;             // events of which products are summed at once: 95 * 95 * 1024 fits 32 bits
     int64_t inputs, n_groups, n_maps, n_plain, n_paired, features;
 };
 
-constexpr int64_t kBlock = 1024;  // events of which products are summed at once: 95 * 95 * 1024 fits 32 bits
 constexpr int64_t kLane = 64;
 
 // 0 -> 0, else `steps` (a power of two) linear steps an octave, as `binning.magnitude_bin` counts them.
@@ -45,13 +45,13 @@ uint16_t word_of(Raw raw) {
 void add_pairs(const Plan &plan, const uint8_t *columns, int64_t events, int64_t *paired, int64_t *pairs) {
     const int64_t filled = (events + kLane - 1) / kLane * kLane;
     for (int64_t i = 0; i < plan.n_paired; ++i) {
-        const uint8_t *one = columns + i * kBlock;
+        const uint8_t *one = columns + i * plan.block;
         int32_t total = 0;
         for (int64_t k = 0; k < filled; ++k) total += one[k];
         paired[i] += total;
         for (int64_t j = 0; j <= i; ++j) {
             // Bins are below 128: read as signed they are the same, and processors multiply unsigned by signed bytes.
-            const int8_t *other = reinterpret_cast<const int8_t *>(columns + j * kBlock);
+            const int8_t *other = reinterpret_cast<const int8_t *>(columns + j * plan.block);
             int32_t sum = 0;
             for (int64_t k = 0; k < filled; ++k) sum += static_cast<int32_t>(one[k]) * static_cast<int32_t>(other[k]);
             *pairs++ += sum;
@@ -71,8 +71,8 @@ void count(const Plan &plan, const Raw *raw, int64_t events, int64_t *histogram,
             ++histogram[i * (plan.bins + 1) + bin];
             if (absent) found[i] = (found[i] & ~bin_of) | plan.nothing[i];
         }
-        const int64_t slot = event % kBlock;
-        for (int64_t i = 0; i < plan.n_paired; ++i) columns[i * kBlock + slot] = found[plan.paired[i]] & bin_of;
+        const int64_t slot = event % plan.block;
+        for (int64_t i = 0; i < plan.n_paired; ++i) columns[i * plan.block + slot] = found[plan.paired[i]] & bin_of;
         for (int64_t i = 0; i < plan.n_maps; ++i) {
             const int64_t *map = plan.maps + 3 * i;
             if (raw[map[2]] != 0) ++towers[plan.map_cells[i] + ((found[map[0]] + found[map[1]]) >> plan.bin_bits)];
@@ -96,9 +96,9 @@ void count(const Plan &plan, const Raw *raw, int64_t events, int64_t *histogram,
             *feature++ = static_cast<double>(magnitude_bin(static_cast<uint64_t>(total), plan.steps, plan.sum_last));
         }
         for (int64_t i = 0; i < plan.n_plain; ++i) *feature++ = found[plan.plain[i]] & bin_of;
-        if (slot + 1 == kBlock || event + 1 == events) {
+        if (slot + 1 == plan.block || event + 1 == events) {
             add_pairs(plan, columns, slot + 1, paired, pairs);
-            if (event + 1 < events) std::fill(columns, columns + plan.n_paired * kBlock, 0);
+            if (event + 1 < events) std::fill(columns, columns + plan.n_paired * plan.block, 0);
         }
     }
 }

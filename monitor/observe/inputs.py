@@ -24,7 +24,7 @@ BLOCK = 1024
 """Events counted at once: what is worked out of them stays in the cache, and sums of their products in a single."""
 
 _BIN_BITS = 8  # the bins of an eta and a phi add up to less than 2^8: one shift serves both
-_SIZES = Sizes(BINS, _BIN_BITS, STEPS, SCORE_HALF)
+_SIZES = Sizes(BINS, _BIN_BITS, STEPS, SCORE_HALF, BLOCK)
 _BIN = np.uint32((1 << _BIN_BITS) - 1)
 _BELOW = np.iinfo(np.int16).min
 _WORDS = 1 << 16

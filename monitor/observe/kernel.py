@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 UNIT = "counting.cpp"
 TYPES = ("int16", "int32")
 COUNTED = ("inputs", "towers", "paired", "pairs")
-BLOCK = 1024
-"""Events of which products are summed at once; as in the C++."""
 
 
 def source() -> bytes:
@@ -65,12 +63,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How values are binned: bins of a histogram, bits of a bin in the table, steps an octave, last bin of a sum."""
+    """How values are binned: bins of a histogram, bits of a bin in the table, steps an octave, last bin of a sum.
+
+    `block` is the number of events of which products are summed at once: a multiple of 64.
+    """
 
     bins: int
     bin_bits: int
     steps: int
     sum_last: int
+    block: int
 
 
 _ARRAYS = tuple(field.name for field in fields(Plan))
@@ -91,7 +93,7 @@ class Kernel:
         arrays = [getattr(plan, name) for name in _ARRAYS]
         if not all(array.flags.c_contiguous for array in arrays):
             raise ValueError("a plan's arrays must be contiguous: the compiled code reads them by address")
-        self.inputs, self.paired, self._bins = len(plan.table_of), len(plan.paired), sizes.bins
+        self.inputs, self.paired, self._sizes = len(plan.table_of), len(plan.paired), sizes
         alone = int((np.diff(plan.groups, axis=1) == 1).sum())  # a single object has one feature, several have three
         self.features = 3 * len(plan.groups) - 2 * alone + len(plan.plain)
         lengths = (self.inputs, len(plan.groups), len(plan.maps), len(plan.plain), len(plan.paired), self.features)
@@ -114,7 +116,7 @@ class Kernel:
         rows = np.ascontiguousarray(inputs)
         features = np.empty((len(rows), self.features))
         found = np.empty(self.inputs, np.uint32)
-        columns = np.zeros((self.paired, BLOCK), np.uint8)
+        columns = np.zeros((self.paired, self._sizes.block), np.uint8)
         arrays = (rows, *(counts[name] for name in COUNTED), features, found, columns)
         first, *others = (ctypes.c_void_p(array.ctypes.data) for array in arrays)
         self._functions[rows.dtype.name](ctypes.byref(self._plan), first, ctypes.c_int64(len(rows)), *others)
@@ -122,7 +124,7 @@ class Kernel:
 
     def _check(self, counts: Mapping[str, NDArray[np.int64]]) -> None:
         wanted = {
-            "inputs": (self.inputs, self._bins + 1),
+            "inputs": (self.inputs, self._sizes.bins + 1),
             "paired": (self.paired,),
             "pairs": (self.paired * (self.paired + 1) // 2,),
         }

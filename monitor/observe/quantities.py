@@ -36,7 +36,9 @@ class Catalogue:
     rare : bool (q,)
         Counts that are judged although a reference may never have seen any.
     wobble : float64 (q,)
-        What fills are taken to differ by at least; what has one is judged against its page alone.
+        What fills are taken to differ by at least, as `Page.wobble`.
+    mixed : bool (q,)
+        Quantities that mix all inputs: judged against their page alone, and covered by any known place.
     alike : int64 (q,)
         Equal for quantities that see one thing from different directions.
     """
@@ -49,6 +51,7 @@ class Catalogue:
     once: NDArray[np.bool_]
     rare: NDArray[np.bool_]
     wobble: Floats
+    mixed: NDArray[np.bool_]
     alike: NDArray[np.int64]
     sections: tuple[Section, ...]
 
@@ -88,6 +91,7 @@ def assemble(sections: tuple[Section, ...]) -> Catalogue:
         once=np.repeat([section.once for section in sections], sizes),
         rare=np.repeat([section.rare for section in sections], sizes),
         wobble=np.repeat([section.wobble for section in sections], sizes),
+        mixed=np.repeat([section.mixed for section in sections], sizes),
         alike=np.cumsum([i % section.alike == 0 for section in sections for i in range(len(section.names))]) - 1,
         sections=sections,
     )

@@ -34,8 +34,9 @@ class Section:
     nothing (0); for means the mean, the number of entries, and the variance of one entry. `once` marks counts to which
     an event adds one or nothing; `rare` those that are judged although a reference may never have seen any. Each
     `alike` neighbours are one thing seen from as many directions, none of which is special: what fills differ by is the
-    same for all of them. `wobble` is what fills are taken to differ by at least, in an entry's standard deviations;
-    what has one is judged against its page alone, not against its run.
+    same for all of them; `wobble` is what they are taken to differ by at least, in an entry's standard deviations.
+    `mixed` marks quantities each of which mixes all inputs: they point nowhere, any place that is known covers them,
+    and along a run their curves are known no better than a fill is.
     """
 
     family: str
@@ -47,6 +48,7 @@ class Section:
     rare: bool = False
     alike: int = 1
     wobble: float = 0.0
+    mixed: bool = False
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.regions):

@@ -129,9 +129,15 @@ def _count_pileup(counts: dict[str, NDArray[np.int64]], pileup: NDArray[np.float
 
 
 def _count_crossings(into: NDArray[np.int64], bx: NDArray[np.uint16], accept: NDArray[np.bool_] | None) -> None:
-    into[0] = np.bincount(bx, minlength=len(into[0]))
+    counted = np.bincount(bx, minlength=into.shape[1])
+    if len(counted) > into.shape[1]:
+        raise ValueError(
+            f"bx {len(counted) - 1} is beyond the orbit of {into.shape[1]} crossings: mend the site's `crossings`, or "
+            "the producer"
+        )
+    into[0] = counted
     if accept is not None:
-        into[1] = np.bincount(bx[accept], minlength=len(into[1]))
+        into[1] = np.bincount(bx[accept], minlength=into.shape[1])
 
 
 def _count_scores(into: NDArray[np.int64], bins: NDArray[np.int64]) -> None:

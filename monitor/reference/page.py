@@ -40,6 +40,7 @@ RARE = 6.0
 LUMINOMETER = 0.012
 """Relative jump of the luminometer's calibration that must not look like a change of the detector."""
 DISPLAYED = ("score", "inputs")
+_AGAIN = "build the reference again"
 
 
 class Span(NamedTuple):
@@ -331,9 +332,6 @@ def _check(page: Page) -> None:
         raise Unreadable(f"page {page.id[:12]} was learnt from nothing, or knows no noise: {_AGAIN}")
     if not all(isinstance(end, float) for end in (page.low, page.high)):
         raise Unreadable(f"page {page.id[:12]}: its pile-up is {page.low!r} to {page.high!r}, no numbers: {_AGAIN}")
-
-
-_AGAIN = "build the reference again"
 
 
 def identity(content: bytes) -> str:

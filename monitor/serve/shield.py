@@ -53,8 +53,8 @@ class Shield:
             await send(message)
 
         headers = Headers(scope=scope)
-        refusal = self._refusal(headers, str(scope["method"]))
-        await (refusal or self._app)(scope, receive, shielded)
+        refused = self._refusal(headers, str(scope["method"]))
+        await (refused or self._app)(scope, receive, shielded)
 
     def _refusal(self, headers: Headers, method: str) -> Response | None:
         host = hostname(headers.get("host", ""))

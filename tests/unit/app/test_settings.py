@@ -106,3 +106,16 @@ def test_the_canary_knows_every_fault():
     assert set(build(SMALLEST).canary.faults) == set(FAULTS)
     with pytest.raises(WrongSettings, match=r"canary\.faults\.0"):
         build({**SMALLEST, "canary": {"faults": ["dead-cat"]}})
+
+
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        ("alarms", {"false_pages_per_week": 1e-320}),
+        ("alarms", {"false_pages_per_week": 1e300}),
+        ("site", {"lumisection_seconds": 1e-300}),
+    ],
+)
+def test_a_promise_that_nobody_can_mean_is_refused(table: str, wrong: dict[str, float]):
+    with pytest.raises(WrongSettings, match=f"{table}.{next(iter(wrong))}"):
+        build({**SMALLEST, table: wrong})

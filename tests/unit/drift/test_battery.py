@@ -284,7 +284,7 @@ def test_a_scarce_count_that_stays_away_for_ever_gains_nothing():
 def test_components_are_judged_against_their_page_alone():
     """Along a run their curves are known no better than a fill is: only what goes beyond that is news."""
     state, _ = judged(run("quiet", seed=3, lumisections=140))
-    live = catalogue(page().shape).wobble[page().live] > 0
+    live = catalogue(page().shape).mixed[page().live]
     assert live.sum() > 50
     assert (state.anchored.log_m[:, :, live] == EMPTY).all()
     assert (state.anchored.log_m[:, :, ~live] > EMPTY).any()

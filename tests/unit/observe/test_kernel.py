@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from emulator.detector import L1_LAYOUT
-from emulator.engines.compiler import FLAGS, NotCompiled, installed
+from emulator.engines.compiler import FLAGS, Compiler, NotCompiled, installed, library_of
 from emulator.layout import Layout
 from monitor.app import counting as app
 from monitor.observe.inputs import InputCounter
@@ -105,3 +107,21 @@ def test_a_model_without_objects_in_a_map_has_no_towers(library: ctypes.CDLL) ->
     inputs = drawn("int16", shape, np.random.default_rng(6))
     ours, numpys = (counted(counter, shape, inputs) for counter in (InputCounter(shape, library), InputCounter(shape)))
     assert all((ours[name] == numpys[name]).all() for name in numpys)
+
+
+@pytest.mark.usefixtures("library")
+def test_another_kind_of_processor_gets_a_library_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache in a home directory may be shared: code for this processor would end a daemon on an older one."""
+    found: list[Path] = []
+
+    def noted(sources: Mapping[str, bytes], **wanted: Any) -> Path:
+        found.append(library_of(sources, **wanted))
+        return found[-1]
+
+    monkeypatch.setattr(app, "library_of", noted)
+    for macro in ("__AVX512F__", "__SSE2__"):
+        monkeypatch.setattr(Compiler, "defined", lambda _, macro=macro: {macro: "1"})
+        app.counting.cache_clear()
+        assert app.counting() is not None
+    app.counting.cache_clear()
+    assert len(set(found)) == 2

@@ -130,5 +130,5 @@ def test_events_behind_a_train_stand_out():
 def test_a_crossing_beyond_the_orbit_is_refused():
     events = crossings(10, np.random.default_rng(2))
     late = replace(events, bx=np.full(10, ORBIT, np.uint16))
-    with pytest.raises(ValueError, match="could not broadcast"):
+    with pytest.raises(ValueError, match=r"bx 60 is beyond the orbit of 60 crossings: mend"):
         Summariser(LAYOUT, INPUTS, 1, THRESHOLD, crossings=ORBIT).summarise(key(), late)
