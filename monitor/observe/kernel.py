@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 UNIT = "counting.cpp"
 TYPES = ("int16", "int32")
-COUNTED = ("inputs", "towers", "paired", "pairs")
+COUNTED = ("inputs", "towers", "paired", "pairs", "sums", "products")
 
 
 def source() -> bytes:
@@ -84,6 +84,10 @@ class _Plan(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in _ARRAYS] + [(n, ctypes.c_int64) for n in (*_SIZES, *_LENGTHS)]
 
 
+class _Counts(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in COUNTED]
+
+
 class Kernel:
     """One plan, ready to be counted by a compiled library."""
 
@@ -93,41 +97,38 @@ class Kernel:
         arrays = [getattr(plan, name) for name in _ARRAYS]
         if not all(array.flags.c_contiguous for array in arrays):
             raise ValueError("a plan's arrays must be contiguous: the compiled code reads them by address")
-        self.inputs, self.paired, self._sizes = len(plan.table_of), len(plan.paired), sizes
         alone = int((np.diff(plan.groups, axis=1) == 1).sum())  # a single object has one feature, several have three
-        self.features = 3 * len(plan.groups) - 2 * alone + len(plan.plain)
-        lengths = (self.inputs, len(plan.groups), len(plan.maps), len(plan.plain), len(plan.paired), self.features)
+        features = 3 * len(plan.groups) - 2 * alone + len(plan.plain) + 1  # and the score
+        self._inputs, paired = len(plan.table_of), len(plan.paired)
+        self._shapes = {
+            "inputs": (self._inputs, sizes.bins + 1),
+            "paired": (paired,),
+            "pairs": (paired * (paired + 1) // 2,),
+            "sums": (features,),
+            "products": (features, features),
+        }
+        lengths = (self._inputs, len(plan.groups), len(plan.maps), len(plan.plain), paired, features)
         self._plan = _Plan(*(array.ctypes.data for array in arrays), *astuple(sizes), *lengths)
         self._functions = {name: getattr(library, f"trigwatch_count_{name}") for name in TYPES}
 
     def serves(self, inputs: NDArray[Any]) -> bool:
         """Say whether it counts inputs of this type and width."""
-        return inputs.dtype.name in TYPES and inputs.dtype.isnative and inputs.shape[1:] == (self.inputs,)
+        return inputs.dtype.name in TYPES and inputs.dtype.isnative and inputs.shape[1:] == (self._inputs,)
 
-    def count(self, inputs: NDArray[Any], counts: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float64]:
-        """Add raw `inputs` (n, inputs) to the `COUNTED` arrays of a summary's counts.
+    def count(self, inputs: NDArray[Any], score: NDArray[np.int16], counts: Mapping[str, NDArray[np.int64]]) -> None:
+        """Add raw `inputs` (n, inputs) and their scores' bins `score` (n,) to the `COUNTED` of a summary's counts.
 
-        Returns
-        -------
-        float64 (n, features)
-            The features of every event: whole numbers.
+        Raises ValueError where the arrays of `counts` are not of the plan's shapes.
         """
-        self._check(counts)
-        rows = np.ascontiguousarray(inputs)
-        features = np.empty((len(rows), self.features))
-        found = np.empty(self.inputs, np.uint32)
-        columns = np.zeros((self.paired, self._sizes.block), np.uint8)
-        arrays = (rows, *(counts[name] for name in COUNTED), features, found, columns)
-        first, *others = (ctypes.c_void_p(array.ctypes.data) for array in arrays)
-        self._functions[rows.dtype.name](ctypes.byref(self._plan), first, ctypes.c_int64(len(rows)), *others)
-        return features
-
-    def _check(self, counts: Mapping[str, NDArray[np.int64]]) -> None:
-        wanted = {
-            "inputs": (self.inputs, self._sizes.bins + 1),
-            "paired": (self.paired,),
-            "pairs": (self.paired * (self.paired + 1) // 2,),
-        }
-        for name, shape in wanted.items():
+        for name, shape in self._shapes.items():
             if counts[name].shape != shape or not counts[name].flags.c_contiguous:
                 raise ValueError(f"counts of {name} {counts[name].shape} are not contiguous {shape}")
+        rows, bins = np.ascontiguousarray(inputs), np.ascontiguousarray(score)
+        into = _Counts(*(counts[name].ctypes.data for name in COUNTED))
+        self._functions[rows.dtype.name](
+            ctypes.byref(self._plan),
+            ctypes.byref(into),
+            ctypes.c_void_p(rows.ctypes.data),
+            ctypes.c_void_p(bins.ctypes.data),
+            ctypes.c_int64(len(rows)),
+        )
