@@ -47,15 +47,15 @@ PROOF = 7.0
 MARGIN = 3.0
 MOST_SIGHTINGS = 512
 MOST_TOLD = 8
-_STEEPEST_STEP = 40.0  # of ln L in one lumisection: enough to reach any cap, small enough for a single's range
 _BLOCK = 8192
 _RUN_SHIFT = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stakes:
-    """What a page makes of the bets: ln L = gain X - loss e, both (b, 2, w).
+    """What a page makes of the bets: ln L = gain X - loss e upwards, and -gain X - loss e downwards.
 
+    `gain` is (b, w), `loss` (b, 2, w).
     `share` (w,) are the weights of the windows among each other, of sum 1; `tolerance` is (2, w), `noise` (w,).
     """
 
@@ -146,25 +146,30 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """One lumisection's counts: seen and expected (w,), of `events` events."""
+    """One lumisection's counts: seen and expected (w,), of `events` events.
 
-    seen: Floats
-    expected: Floats
+    `hoped` (w,) is what is expected, and never less than `FEWEST`: what a ratio may be taken to.
+    """
+
+    seen: Singles
+    expected: Singles
+    hoped: Singles
     events: int
 
-    @property
-    def hoped(self) -> Floats:
-        """What is expected, and never less than `FEWEST` (w,): what a ratio may be taken to."""
-        return np.maximum(self.expected, FEWEST)
+    @classmethod
+    def of(cls, seen: Singles, expected: Singles, events: int) -> Look:
+        """Return what was seen and expected."""
+        return cls(seen, expected, np.maximum(expected, np.float32(FEWEST)), events)
 
 
 def look(summary: Summary, page: Page) -> Look:
     """Count every window of `summary`, and what is expected there of as many objects in the same rows."""
     panes, towers = windows(summary.shape), summary.counts["towers"]
     if not panes.panes:  # a model without a layout has no places
-        return Look(np.zeros(0), np.zeros(0), summary.events)
-    seen, expected = counted_in(panes, np.stack([towers, page.places.shared(summary.shape, towers)]))
-    return Look(seen, expected, summary.events)
+        return Look.of(np.zeros(0, np.float32), np.zeros(0, np.float32), summary.events)
+    both = np.stack([towers, page.places.shared(summary.shape, towers)], dtype=np.float32, casting="same_kind")
+    seen, expected = counted_in(panes, both)
+    return Look.of(seen, expected, summary.events)
 
 
 @lru_cache(maxsize=16)
@@ -184,7 +189,7 @@ def stakes(page: Page) -> Stakes:
     logs = np.concatenate([rise, -rise], axis=1)
     edge = np.stack([1 + tolerance[0], 1 - np.minimum(tolerance[1], MOST_TOLERANCE)])
     return Stakes(
-        gain=(logs / noise).astype(np.float32),
+        gain=(rise[:, 0] / noise).astype(np.float32),
         loss=(edge * np.expm1(logs) / noise).astype(np.float32),
         share=_shares(panes).astype(np.float32),
         tolerance=tolerance,
@@ -242,15 +247,18 @@ def shifts(scan: Scan, seen: Look, page: Page, *, line: float, least: float) -> 
 def _grown(m: Singles, staked: Stakes, seen: Look, *, cap: float) -> Singles:
     """Return (M + 1) L, at most `cap`; a block at a time, which stays in the cache."""
     # A rise of what is expected makes the upward bet dearer, and would make the downward one gain.
-    x, e = seen.seen.astype(np.float32), np.stack([seen.hoped, seen.expected]).astype(np.float32)
+    x, e = seen.seen, np.stack([seen.hoped, seen.expected])
     grown = np.empty_like(m)
-    for start in range(0, m.shape[-1], _BLOCK):
-        part = np.s_[..., start : start + _BLOCK]
-        step = staked.gain[part] * x[part]
-        step -= staked.loss[part] * e[part]
-        np.exp(np.minimum(step, np.float32(_STEEPEST_STEP), out=step), out=step)
-        step *= m[part] + np.float32(1.0)
-        np.minimum(step, np.float32(cap), out=grown[part])
+    with np.errstate(over="ignore"):  # what is beyond a single is beyond the cap
+        for start in range(0, m.shape[-1], _BLOCK):
+            part = np.s_[..., start : start + _BLOCK]
+            won = staked.gain[part] * x[part]
+            step = staked.loss[part] * e[part]
+            np.subtract(won, step[:, 0], out=step[:, 0])
+            np.subtract(-won, step[:, 1], out=step[:, 1])
+            np.exp(step, out=step)
+            step *= m[part] + np.float32(1.0)
+            np.minimum(step, np.float32(cap), out=grown[part])
     return grown
 
 
@@ -291,8 +299,8 @@ def _noticed(m: Singles, sighted: Sightings, seen: Look, lumisection: Lumisectio
             start=np.full(count, mark),
             level=np.log(mixed[fresh]),
             length=np.ones(count, np.int32),
-            seen=seen.seen[fresh],
-            expected=seen.hoped[fresh],
+            seen=seen.seen[fresh].astype(np.float64),
+            expected=seen.hoped[fresh].astype(np.float64),
             back=np.zeros(count, np.float32),
         )
     )

@@ -92,19 +92,19 @@ class Trail:
 def follow(trail: Trail, excess: Floats, *, lumisection: Lumisection) -> Trail:
     """Return the trail after one lumisection's `excess` (2, q), NaN where not measured."""
     seen = np.isfinite(excess)
-    x = np.where(seen, np.clip(np.nan_to_num(excess), -LARGEST, LARGEST), 0.0).astype(np.float32)
+    x = np.maximum(np.minimum(np.where(seen, excess, 0.0), LARGEST), -LARGEST).astype(np.float32)
     anew = trail.cusum <= 0
     mark = np.int64((lumisection.run << _RUN_SHIFT) | lumisection.ls)
-    length = (np.where(anew, 0, trail.length) + seen).astype(np.int32)
-    size = np.maximum(np.where(anew, 0, trail.total) / np.maximum(trail.length, 1), np.float32(FAINTEST))
+    length = np.where(anew, 0, trail.length) + seen
+    size = np.maximum(np.where(anew, 0, trail.total / np.maximum(trail.length, 1).astype(np.float32)), FAINTEST)
     step = np.where(seen, size * size / 2 - size * x, 0)
     return Trail(
         start=np.where(anew, mark, trail.start),
         length=length,
-        total=(np.where(anew, 0, trail.total) + x).astype(np.float32),
-        moment=(np.where(anew, 0, trail.moment) + length * x).astype(np.float32),
-        cusum=np.where(seen, np.maximum(trail.cusum + x - np.float32(ALLOWANCE), 0), trail.cusum).astype(np.float32),
-        back=np.maximum(np.where(anew, 0, trail.back) + step, 0).astype(np.float32),
+        total=np.where(anew, 0, trail.total) + x,
+        moment=np.where(anew, 0, trail.moment) + length.astype(np.float32) * x,
+        cusum=np.where(seen, np.maximum(trail.cusum + x - ALLOWANCE, 0), trail.cusum),
+        back=np.maximum(np.where(anew, 0, trail.back) + step, 0),
     )
 
 
@@ -119,8 +119,8 @@ def forget(trail: Trail, which: NDArray[np.bool_]) -> Trail:
     return Trail(
         start=trail.start,
         length=np.where(which, 0, trail.length),
-        total=np.where(which, 0, trail.total).astype(np.float32),
-        moment=np.where(which, 0, trail.moment).astype(np.float32),
-        cusum=np.where(which, 0, trail.cusum).astype(np.float32),
-        back=np.where(which, 0, trail.back).astype(np.float32),
+        total=np.where(which, 0, trail.total),
+        moment=np.where(which, 0, trail.moment),
+        cusum=np.where(which, 0, trail.cusum),
+        back=np.where(which, 0, trail.back),
     )

@@ -34,9 +34,8 @@ def component_sections(shape: Shape) -> tuple[Section, ...]:
 
 
 def _measure(summary: Summary, frame: Frame) -> Measured:
-    count = 2 * len(summary.shape.paired) + 1
     if frame.axes is None or summary.events < 2 or not frame.axes.used.any():
-        return np.zeros(count), np.zeros(count), np.zeros(count)
+        return 0.0, 0.0, 0.0
     axes, (mean, covariance) = frame.axes, summary.moments()
     along = axes.directions
     variance = np.maximum(((covariance @ along) * along).sum(axis=0), 0.0)

@@ -35,15 +35,15 @@ def _events(summary: Summary, frame: Frame) -> Measured:
         return _unmeasured()
     crossings = frame.trains.crossings
     exposure = summary.events * crossings / max(int(crossings[FILLED].sum()), 1)
-    return frame.trains.count(summary.counts["bx"][0]).astype(np.float64), exposure, np.zeros(len(PLACES))
+    return frame.trains.count(summary.counts["bx"][0]).astype(np.float64), exposure, 0.0
 
 
 def _accepted(summary: Summary, frame: Frame) -> Measured:
     if frame.trains is None or summary.tally("decided") != summary.events:
         return _unmeasured()
     events, accepted = (frame.trains.count(row).astype(np.float64) for row in summary.counts["bx"])
-    return accepted, events, np.zeros(len(PLACES))
+    return accepted, events, 0.0
 
 
 def _unmeasured() -> Measured:
-    return np.zeros(len(PLACES)), np.zeros(len(PLACES)), np.zeros(len(PLACES))
+    return 0.0, 0.0, 0.0

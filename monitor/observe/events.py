@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.observe.binning import SCORE_BINS, SCORE_HALF, SIGNED_HALF, STEPS, score_edges
-from monitor.observe.section import Floats, Measured, Region, Section, alone
+from monitor.observe.section import Floats, Measured, Region, Section, Values, alone
 from monitor.observe.shape import Shape
 from monitor.observe.summary import Summary
 
@@ -20,7 +21,7 @@ def event_sections(shape: Shape) -> tuple[Section, ...]:
 
 def _rate() -> Section:
     def measure(summary: Summary) -> Measured:
-        return counted([summary.accepted], summary.tally("decided"))
+        return counted(summary.accepted, summary.tally("decided"))
 
     return Section("rate", counted=True, names=(ACCEPT_RATE,), regions=(EVERYWHERE,), measure=alone(measure), once=True)
 
@@ -87,8 +88,7 @@ def _feature_means(shape: Shape, family: str, *, rows: list[int], scale: float) 
         events = max(summary.events, 1)
         mean = summary.counts["sums"][chosen] / events
         square = summary.counts["products"][chosen, chosen] / events
-        exposure = np.full(len(chosen), float(summary.events))
-        return mean * scale, exposure, np.maximum(square - mean**2, 0.0) * scale**2
+        return mean * scale, summary.events, np.maximum(square - mean**2, 0.0) * scale**2
 
     return Section(
         family,
@@ -134,13 +134,12 @@ def score_name(shape: Shape, output: int) -> str:
     return "score" if shape.outputs == 1 else f"score[{output}]"
 
 
-def counted(counts: object, events: int) -> Measured:
-    """Return counts (q,) seen in `events` events."""
-    value = np.asarray(counts, dtype=np.float64)
-    return value, np.full(len(value), float(events)), np.zeros(len(value))
+def counted(counts: Values, events: int) -> Measured:
+    """Return counts (q,), or one, seen in `events` events."""
+    return counts, events, 0.0
 
 
-def averaged(histograms: Floats | object, centres: Floats) -> Measured:
+def averaged(histograms: NDArray[np.int64], centres: Floats) -> tuple[Floats, Floats, Floats]:
     """Return mean, entries and variance of each of the histograms (q, bins) whose bins stand for `centres` (bins,)."""
     counts = np.asarray(histograms, dtype=np.float64)
     entries = counts.sum(axis=1)

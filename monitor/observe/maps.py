@@ -99,7 +99,7 @@ def _harmonics(grids: tuple[Grid, ...]) -> Section:
         entries = around.sum()
         mean = waves @ around / max(entries, 1.0)
         spread = np.maximum(squares @ around / max(entries, 1.0) - mean**2, 0.0)
-        return mean, np.full(len(waves), entries), spread
+        return mean, entries, spread
 
     name = grids[0].name if len(grids) == 1 else "objects"
     names = tuple(

@@ -120,7 +120,8 @@ def _position(group: ObjectGroup) -> tuple[Section, ...]:
     def measure(summary: Summary) -> Measured:
         counts = summary.counts["inputs"][columns, :BINS].sum(axis=0)[None]
         signed, absolute = averaged(counts, centres), averaged(counts, np.abs(centres))
-        return tuple(np.concatenate(pair) for pair in zip(signed, absolute, strict=True))  # type: ignore[return-value]
+        value, entries, spread = (np.concatenate(pair) for pair in zip(signed, absolute, strict=True))
+        return value, entries, spread
 
     return (
         Section(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,8 @@ class Catalogue:
         Quantities that mix all inputs: judged against their page alone, and covered by any known place.
     alike : int64 (q,)
         Equal for quantities that see one thing from different directions.
+    sections, parts
+        What measures them, and which of the vector each section does.
     """
 
     families: tuple[str, ...]
@@ -54,6 +57,7 @@ class Catalogue:
     mixed: NDArray[np.bool_]
     alike: NDArray[np.int64]
     sections: tuple[Section, ...]
+    parts: tuple[slice, ...]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -94,6 +98,7 @@ def assemble(sections: tuple[Section, ...]) -> Catalogue:
         mixed=np.repeat([section.mixed for section in sections], sizes),
         alike=np.cumsum([i % section.alike == 0 for section in sections for i in range(len(section.names))]) - 1,
         sections=sections,
+        parts=tuple(slice(stop - size, stop) for size, stop in zip(sizes, accumulate(sizes), strict=True)),
     )
 
 
@@ -117,6 +122,8 @@ def catalogue(shape: Shape) -> Catalogue:
 
 def measure(summary: Summary, frame: Frame = UNKNOWN) -> Quantities:
     """Return the value, exposure and spread of every quantity of `catalogue(summary.shape)`."""
-    parts = [section.measure(summary, frame) for section in catalogue(summary.shape).sections]
-    value, exposure, spread = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    quantities = catalogue(summary.shape)
+    value, exposure, spread = np.empty((3, len(quantities)))
+    for section, part in zip(quantities.sections, quantities.parts, strict=True):
+        value[part], exposure[part], spread[part] = section.measure(summary, frame)
     return Quantities(value, exposure, spread)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,8 @@ from monitor.observe.summary import Summary
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Measured = tuple[Floats, Floats, Floats]
+Values = NDArray[Any] | float
+Measured = tuple[Values, Values, Values]
 Measure = Callable[[Summary, Frame], Measured]
 
 
@@ -30,13 +32,13 @@ class Region:
 class Section:
     """Quantities of one family that are measured together.
 
-    `measure` returns (value, exposure, spread), each (q,): for counts the count, the events it was counted in, and
-    nothing (0); for means the mean, the number of entries, and the variance of one entry. `once` marks counts to which
-    an event adds one or nothing; `rare` those that are judged although a reference may never have seen any. Each
-    `alike` neighbours are one thing seen from as many directions, none of which is special: what fills differ by is the
-    same for all of them; `wobble` is what they are taken to differ by at least, in an entry's standard deviations.
-    `mixed` marks quantities each of which mixes all inputs: they point nowhere, any place that is known covers them,
-    and along a run their curves are known no better than a fill is.
+    `measure` returns (value, exposure, spread), each (q,) or one number for all: for counts the count, the events it
+    was counted in, and nothing (0); for means the mean, the number of entries, and the variance of one entry. `once`
+    marks counts to which an event adds one or nothing; `rare` those that are judged although a reference may never have
+    seen any. Each `alike` neighbours are one thing seen from as many directions, none of which is special: what fills
+    differ by is the same for all of them; `wobble` is what they are taken to differ by at least, in an entry's standard
+    deviations. `mixed` marks quantities each of which mixes all inputs: they point nowhere, any place that is known
+    covers them, and along a run their curves are known no better than a fill is.
     """
 
     family: str

@@ -8,6 +8,7 @@ there. The two empty crossings on either side of a train hold what is read out t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class Trains:
         if not total:
             return None
         usual = float((events * (events - 1)).sum()) / total
-        return cls(_places(events > SHARE * usual)) if usual >= ENOUGH else None
+        return _trains((events > SHARE * usual).tobytes()) if usual >= ENOUGH else None
 
     def count(self, events: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return events (crossings,) added up by place (places,)."""
@@ -64,6 +65,12 @@ class Trains:
     def crossings(self) -> NDArray[np.int64]:
         """How many crossings of an orbit lie at each place (places,)."""
         return np.bincount(self.place, minlength=len(PLACES))
+
+
+@lru_cache(maxsize=16)
+def _trains(filled: bytes) -> Trains:
+    # Remembered, because every judged lumisection asks and a run is filled the same way from its first to its last.
+    return Trains(_places(np.frombuffer(filled, np.bool_)))
 
 
 def _places(filled: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -26,6 +26,7 @@ SIZES = (  # family, cells in eta, cells in phi, steps between windows
     ("region", 16, 8, 4),
 )
 Interval = tuple[float, float]
+Floats = NDArray[np.floating]
 _WIDEST = max(wide for _, _, wide, _ in SIZES)
 
 
@@ -47,9 +48,13 @@ class Layer:
         """Cells in phi."""
         return self.grids[0].columns
 
-    def of(self, towers: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the layer's counts (…, rows, columns) from a summary's `towers` or anything like it (…, cells)."""
-        total = np.zeros((*towers.shape[:-1], self.rows, self.columns))
+    def of(self, towers: NDArray[Any]) -> Floats:
+        """Return the layer's counts (…, rows, columns) from a summary's `towers` or anything like it (…, cells).
+
+        Singles stay singles, all else becomes doubles.
+        """
+        single = towers.dtype == np.float32
+        total = np.zeros((*towers.shape[:-1], self.rows, self.columns), np.float32 if single else np.float64)
         for grid in self.grids:
             start = self.above - grid.above
             total += grid.of(towers)[..., start : start + self.rows, :]
@@ -64,6 +69,8 @@ class Pane:
     ----------
     first
         Index of its first window among all of a shape's.
+    step
+        Rows and columns from one window to the next; there is always one that ends with the last row.
     rows, columns : int64
         Upper rows and left columns; windows are in the order of (row, column).
     """
@@ -72,6 +79,7 @@ class Pane:
     family: str
     tall: int
     wide: int
+    step: int
     first: int
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
@@ -90,13 +98,19 @@ class Windows:
     def __len__(self) -> int:
         return sum(len(pane) for pane in self.panes)
 
-    def sums(self, fields: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return the sum over every window (…, w), given one array (…, rows, columns) per layer."""
+    def sums(self, fields: list[Floats]) -> Floats:
+        """Return the sum over every window (…, w), given one array (…, rows, columns) per layer; in their type."""
         if not fields:
             return np.zeros(0)
-        whole = [_integral(field) for field in fields]
-        parts = [fields[p.layer] if p.tall == p.wide == 1 else _windowed(whole[p.layer], p) for p in self.panes]
-        return np.concatenate([part.reshape(*part.shape[:-2], -1) for part in parts], axis=-1)
+        added = [_Sums(field) for field in fields]
+        leading = fields[0].shape[:-2]
+        found = np.empty((*leading, len(self)), fields[0].dtype)
+        for pane in self.panes:
+            every = added[pane.layer].of(pane.tall, pane.wide)[..., : int(pane.columns[-1]) + 1 : pane.step]
+            into = found[..., pane.first : pane.first + len(pane)].reshape(*leading, len(pane.rows), -1)
+            into[..., :-1, :] = every[..., : -1 : pane.step, :]
+            into[..., -1, :] = every[..., -1, :]
+        return found
 
     def where(self, holds: Callable[[str | None, Interval | None, Interval | None], bool]) -> NDArray[np.bool_]:
         """Return for which windows (w,) `holds` says yes, given object, eta and phi."""
@@ -148,7 +162,7 @@ def windows(shape: Shape) -> Windows:
             first = panes[-1].first + len(panes[-1]) if panes else 0
             rows = np.unique([*range(0, layer.rows - tall, step), layer.rows - tall])
             columns = np.arange(0, layer.columns if wide < layer.columns else 1, step)
-            panes.append(Pane(number, family, tall, wide, first, rows, columns))
+            panes.append(Pane(number, family, tall, wide, step, first, rows, columns))
     return Windows(layers, tuple(panes))
 
 
@@ -161,18 +175,27 @@ def _together(grids: tuple[Grid, ...]) -> Iterator[Layer]:
             yield Layer(same, above, rows)
 
 
-def _integral(field: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return sums over everything above and to the left, of a field that goes on around phi as far as windows reach."""
-    around = np.concatenate([field, field[..., :_WIDEST]], axis=-1)
-    *leading, rows, columns = around.shape
-    whole = np.zeros((*leading, rows + 1, columns + 1))
-    np.cumsum(around, axis=-1, out=whole[..., 1:, 1:])
-    np.cumsum(whole, axis=-2, out=whole)
-    return whole
+class _Sums:
+    """Sums over rectangles of a field (…, rows, columns) that goes on around phi as far as windows reach.
 
+    A rectangle is the sum of its two halves, and windows of one size are halves of those of the next.
+    """
 
-def _windowed(whole: NDArray[np.float64], pane: Pane) -> NDArray[np.float64]:
-    last = int(pane.columns[-1]) + 1
-    step = int(pane.columns[1]) if len(pane.columns) > 1 else 1
-    down = whole.take(pane.rows + pane.tall, axis=-2) - whole.take(pane.rows, axis=-2)
-    return np.asarray(down[..., pane.wide : pane.wide + last : step] - down[..., :last:step])
+    def __init__(self, field: Floats) -> None:
+        self._of = {(1, 1): np.concatenate([field, field[..., : _WIDEST - 1]], axis=-1)}
+
+    def of(self, tall: int, wide: int) -> Floats:
+        """Return the sum of every `tall` x `wide` rectangle, by its upper left corner."""
+        found = self._of.get((tall, wide))
+        if found is None:
+            found = self._of[tall, wide] = self._halves(tall, wide)
+        return found
+
+    def _halves(self, tall: int, wide: int) -> Floats:
+        if wide >= tall:
+            half = wide // 2
+            left, right = self.of(tall, half), self.of(tall, wide - half)
+            return left[..., : right.shape[-1] - half] + right[..., half:]
+        half = tall // 2
+        upper, lower = self.of(half, wide), self.of(tall - half, wide)
+        return upper[..., : lower.shape[-2] - half, :] + lower[..., half:, :]

@@ -70,5 +70,5 @@ def fit_means(values: Floats, entries: Floats, terms: Floats) -> Curves:
 
 def predictive(curves: Curves, terms: Floats) -> tuple[Floats, Floats]:
     """Return (value, variance), (t, q) each, of the fitted curves in link space; the variance is for unit noise."""
-    value = terms @ curves.coefficients
-    return value, np.asarray(((curves.covariance @ terms.T) * terms.T).sum(axis=1).T)
+    squares = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), -1)
+    return terms @ curves.coefficients, squares @ curves.covariance.reshape(-1, TERMS * TERMS).T

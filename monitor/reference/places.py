@@ -81,8 +81,11 @@ def learn_places(rows: Sequence[Summary]) -> Places:
     return Places(towers, noise, np.maximum(wobble, UNSEEN_WOBBLE), len(rows), fills)
 
 
-def counted_in(panes: Windows, cells: NDArray[Any]) -> Floats:
-    """Return the sum of `cells` (…, cells), like the summary's `towers`, over every window (…, w)."""
+def counted_in(panes: Windows, cells: NDArray[Any]) -> NDArray[Any]:
+    """Return the sum of `cells` (…, cells), like the summary's `towers`, over every window (…, w).
+
+    Singles are added up as singles, all else as doubles.
+    """
     return panes.sums([layer.of(cells) for layer in panes.layers])
 
 

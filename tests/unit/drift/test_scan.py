@@ -45,8 +45,8 @@ def test_the_bets_gain_nothing_while_places_are_as_they_were():
         for direction, edge in enumerate((1 + up, 1 - min(down, scan.MOST_TOLERANCE))):
             chance = stats.binom.logpmf(counts, objects, min(0.999, share * edge))
             for bet in range(len(scan.BETS)):
-                gain, loss = (float(each[bet, direction, window]) for each in (staked.gain, staked.loss))
-                log_l = staked.noise[window] * (gain * counts - loss * share * objects)
+                gain, loss = float(staked.gain[bet, window]), float(staked.loss[bet, direction, window])
+                log_l = staked.noise[window] * ((gain, -gain)[direction] * counts - loss * share * objects)
                 assert special.logsumexp(log_l + chance) <= 1e-4
 
 
@@ -124,12 +124,12 @@ def test_the_beginning_is_put_before_the_notice_by_the_growth_since():
 def test_a_place_that_stays_empty_gains_nothing_however_large_the_reference():
     """Where less than `FEWEST` is expected, as many are not: a raised expectation would pay for every empty look."""
     staked = scan.stakes(page())
-    faint = np.full(len(windows(page().shape)), 0.004)
+    faint = np.full(len(windows(page().shape)), 0.004, np.float32)
     edge = np.stack([1 + staked.tolerance[0], 1 - np.minimum(staked.tolerance[1], 1.0)])
     rate = faint * np.maximum(edge, 0)[1]
     state = scan.advance(
         scan.Scan.fresh(len(faint)),
-        scan.Look(np.zeros(len(faint)), faint, 1000),
+        scan.Look.of(np.zeros_like(faint), faint, 1000),
         staked,
         line=LINE,
         lumisection=Lumisection(1, 1),
