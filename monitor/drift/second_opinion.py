@@ -1,4 +1,4 @@
-"""A second opinion from river: PageHinkley on residuals, ADWIN on the mismatch bit.
+"""A second opinion from river: PageHinkley and ADWIN on residuals, ADWIN on the mismatch bit.
 
 Neither promises a false-alarm rate, so neither raises an alarm; they are shown beside one, and they work before there
 is a page. river's detectors cannot be stored, so a bounded window of numbers is, and they are run over it anew.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from monitor.observe.quantities import Catalogue
 
 Floats = NDArray[np.float64]
-Detectors = tuple[Callable[[], Any], Callable[[], Any]]
+Make = Callable[[], Any]
 
 WINDOW = 48
 BIT_WINDOW = 16
@@ -28,20 +28,24 @@ FAMILIES = ("rate", "occupancy", "response")
 MISMATCHES = "mismatches"
 
 
+@dataclass(frozen=True, slots=True)
+class Detectors:
+    """What makes river's detectors: those for residuals in sigmas, and the one for mismatch bits."""
+
+    residuals: tuple[Make, ...]
+    bits: Make
+
+
 def detectors() -> Detectors:
-    """Return factories of the two detectors (PageHinkley for residuals in sigmas, ADWIN for mismatch bits)."""
+    """Return river's detectors: PageHinkley and ADWIN for residuals, ADWIN for mismatch bits."""
     # river takes seconds to import: here, in the one place that needs it, and not before.
     from river.drift import ADWIN, PageHinkley  # noqa: PLC0415
 
-    def residuals() -> Any:
-        detector: Any = PageHinkley
-        return detector(min_instances=FEWEST, delta=DELTA, threshold=THRESHOLD)
-
-    def bits() -> Any:
-        detector: Any = ADWIN
-        return detector()
-
-    return residuals, bits
+    page_hinkley: Any = PageHinkley
+    adwin: Any = ADWIN
+    sums = partial(page_hinkley, min_instances=FEWEST, delta=DELTA, threshold=THRESHOLD)
+    means = partial(adwin, clock=1)  # asked for its opinion with every lumisection, not with every 32nd
+    return Detectors((sums, means), adwin)
 
 
 @lru_cache(maxsize=64)
@@ -80,11 +84,15 @@ class Opinion:
     def fired(self, names: Sequence[str], make: Detectors) -> tuple[str, ...]:
         """Return the names (r,) of the quantities whose detector fires on the newest lumisection."""
         worth = suspicious(self.residuals)
-        found = [names[i] for i in np.flatnonzero(worth).tolist() if _fires(make[0](), self.residuals[:, i], newest=1)]
+        found = [
+            names[i]
+            for i in np.flatnonzero(worth).tolist()
+            if any(_fires(each(), self.residuals[:, i], newest=1) for each in make.residuals)
+        ]
         if self.mismatches.any():
             step = np.arange(BITS + 1)
             bits = np.diff(step * self.mismatches[:, None] // BITS, axis=1).ravel().astype(np.float64)
-            if _fires(make[1](), bits, newest=BITS):
+            if _fires(make.bits(), bits, newest=BITS):
                 found.append(MISMATCHES)
         return tuple(found)
 
@@ -93,6 +101,7 @@ def suspicious(residuals: Floats) -> NDArray[np.bool_]:
     """Say for which columns of (t, r) Page-Hinkley's sums come near the threshold: only these are given to river.
 
     The same sums, all columns at once: river's loop over every quantity would take longer than all other statistics.
+    ADWIN's bound lies beyond them: halves of the window that it tells apart differ by 1.6 sigma, or 39 in the sum.
     """
     count = len(residuals)
     if count < FEWEST:
