@@ -57,19 +57,35 @@ class Luminometer:
     noise: float
 
 
+@dataclass(frozen=True, slots=True)
+class Beams:
+    """How the machine is run.
+
+    Attributes
+    ----------
+    levelled
+        Pile-up is held at or under this, as luminosity levelling does.
+    train
+        Bunches in a train.
+    """
+
+    levelled: float | None = None
+    train: int = 36
+
+
+NOMINAL = Beams()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fill:
-    """One fill of the machine, taken as one run of `lumisections`, with pile-up that decays from `start` to `stop`.
-
-    `levelled` holds the pile-up at or under that value, as luminosity levelling does.
-    """
+    """One fill of the machine, taken as one run of `lumisections`, with pile-up that decays from `start` to `stop`."""
 
     seed: int
     run: int
     lumisections: int
     start: float
     stop: float
-    levelled: float | None
+    beams: Beams
     trains: Trains
     wobble: Wobble
     luminometer: Luminometer
@@ -78,7 +94,7 @@ class Fill:
         """Return the mean pile-up over all bunches in lumisection `ls` (from 1)."""
         share = (ls - 1) / max(1, self.lumisections - 1)
         decayed = self.start * float(np.exp(share * np.log(self.stop / self.start)))
-        return decayed if self.levelled is None else min(self.levelled, decayed)
+        return decayed if self.beams.levelled is None else min(self.beams.levelled, decayed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +120,7 @@ class Crossings:
     head: Floats
 
 
-def draw_fill(*, seed: int, run: int, lumisections: int, levelled: float | None = None) -> Fill:
+def draw_fill(*, seed: int, run: int, lumisections: int, beams: Beams = NOMINAL) -> Fill:
     """Return the fill that belongs to `seed` and `run`: its bunches, its wobble and its luminometer's errors."""
     if lumisections < 1:
         raise ValueError(f"a fill of {lumisections} lumisections has no data: ask for at least 1")
@@ -115,8 +131,8 @@ def draw_fill(*, seed: int, run: int, lumisections: int, levelled: float | None 
         lumisections=lumisections,
         start=60.0 * chance.normal(1.0, 0.015),
         stop=35.0 * chance.normal(1.0, 0.015),
-        levelled=levelled,
-        trains=_trains(chance),
+        beams=beams,
+        trains=_trains(chance, beams.train),
         wobble=_wobble(chance),
         luminometer=Luminometer(scale=chance.normal(1.0, 0.004), noise=0.003),
     )
@@ -141,8 +157,8 @@ def draw_crossings(fill: Fill, ls: int, events: int) -> Crossings:
     )
 
 
-def _trains(chance: np.random.Generator) -> Trains:
-    place, bx = _filling_pattern()
+def _trains(chance: np.random.Generator, train: int) -> Trains:
+    place, bx = _filling_pattern(train)
     luminosity = chance.normal(1.0, 0.05, len(bx)) * (1.0 - 0.0015 * place)  # tails lose luminosity to electron clouds
     return Trains(
         bx=bx,
@@ -151,15 +167,15 @@ def _trains(chance: np.random.Generator) -> Trains:
     )
 
 
-def _filling_pattern() -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-    """Return (place in its train, BX) of every filled bunch: injections of four trains of 36, as at 25 ns."""
+def _filling_pattern(train: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """Return (place in its train, BX) of every filled bunch: injections of four trains, as at 25 ns."""
     starts: list[int] = []
-    first = 55
-    while first + 4 * 36 + 3 * 7 <= CROSSINGS - ABORT_GAP:
-        starts += [first + 43 * train for train in range(4)]
-        first += 4 * 36 + 3 * 7 + 31
-    bx = np.asarray(starts)[:, None] + np.arange(36)
-    place = np.broadcast_to(np.arange(36), bx.shape)
+    first, injection = 55, 4 * train + 3 * 7
+    while first + injection <= CROSSINGS - ABORT_GAP:
+        starts += [first + (train + 7) * number for number in range(4)]
+        first += injection + 31
+    bx = np.asarray(starts)[:, None] + np.arange(train)
+    place = np.broadcast_to(np.arange(train), bx.shape)
     return place.ravel(), bx.ravel().astype(np.uint16)
 
 

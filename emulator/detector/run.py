@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.detector.chance import Purpose, generator
-from emulator.detector.conditions import Fill, draw_crossings, draw_fill
+from emulator.detector.conditions import NOMINAL, Beams, Fill, draw_crossings, draw_fill
 from emulator.detector.faults import Fault
 from emulator.detector.hardware import ANNOUNCED, Board
 from emulator.detector.objects import digitise
@@ -102,17 +102,17 @@ def play(
     events_per_lumisection: int = 1000,
     partitions: int = 2,
     run: int = FIRST_RUN,
-    levelled: float | None = None,
+    beams: Beams = NOMINAL,
     scored: bool = True,
 ) -> Iterator[Block | End]:
     """Yield the run of a scenario in the order of time: blocks of a lumisection, then one `End` per partition.
 
-    Pile-up decays from about 60 to about 35 over the run, or is held at `levelled` until it is lower than that. Equal
-    arguments give equal bytes. Without `scored`, no model runs and score is (n, 0).
+    Pile-up decays from about 60 to about 35 over the run, or is levelled. Equal arguments give equal bytes.
+    Without `scored`, no model runs and score is (n, 0).
     Raises FileNotFoundError if the committed models are missing.
     """
     length = scenario.lumisections if lumisections is None else lumisections
-    fill = draw_fill(seed=seed, run=run, lumisections=length, levelled=levelled)
+    fill = draw_fill(seed=seed, run=run, lumisections=length, beams=beams)
     taking = _Taking(events_per_lumisection, partitions, Board(seed) if scored else None)
     return _blocks(taking, fill, fault=scenario.fault, onset=scenario.onset)
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.detector import SCENARIOS, play, reference_fills
+from emulator.detector.conditions import Beams
 from monitor.decide.case import Rules
 from monitor.drift import mismatch
 from monitor.drift.battery import Battery
@@ -129,7 +130,7 @@ def benign(page: Page, seeds: range) -> None:
 
 
 def _levelled(seed: int) -> Iterator[Summary]:
-    return summaries(play(SCENARIOS["quiet"], seed=seed, lumisections=400, levelled=52.0))
+    return summaries(play(SCENARIOS["quiet"], seed=seed, lumisections=400, beams=Beams(levelled=52.0)))
 
 
 def _luminometer(seed: int) -> Iterator[Summary]:
@@ -155,6 +156,17 @@ def _scan(seed: int) -> Iterator[Summary]:
         yield replace(whole[399 - number], key=row.key) if apart and number < 200 else row
 
 
+def _trains(seed: int) -> Iterator[Summary]:
+    """Runs of a hundred lumisections with trains of 48, 25 and 72 bunches; the reference's have 36."""
+    for run, train in enumerate((48, 25, 72), 403_000):
+        yield from summaries(play(SCENARIOS["quiet"], seed=seed, lumisections=100, run=run, beams=Beams(train=train)))
+
+
+def _short_trains(seed: int) -> Iterator[Summary]:
+    """A run with trains of 8 bunches: more than a third of them are heads, whose pulses nothing has piled up on."""
+    return summaries(play(SCENARIOS["quiet"], seed=seed, lumisections=100, beams=Beams(train=8)))
+
+
 def _prescales(seed: int) -> Iterator[Summary]:
     """The prescale column changes every fifty lumisections, and the menu once."""
     for row in summaries(play(SCENARIOS["quiet"], seed=seed, lumisections=400)):
@@ -168,6 +180,8 @@ BENIGN_RUNS: dict[str, Callable[[int], Iterator[Summary]]] = {
     "luminometer jumps by 1 %": _luminometer,
     "run starts": _starts,
     "emittance scans": _scan,
+    "trains of 25, 48, 72 bunches": _trains,
+    "trains of 8 bunches": _short_trains,
     "prescale columns and menus": _prescales,
 }
 

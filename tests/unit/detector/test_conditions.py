@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from emulator.detector.conditions import CROSSINGS, ORBITS, draw_crossings, draw_fill
+from emulator.detector.conditions import CROSSINGS, ORBITS, Beams, draw_crossings, draw_fill
 
 
 def test_pileup_decays_from_about_60_to_about_35() -> None:
@@ -15,7 +15,7 @@ def test_pileup_decays_from_about_60_to_about_35() -> None:
 
 
 def test_levelling_holds_pileup_until_the_beams_give_less() -> None:
-    fill = draw_fill(seed=1, run=400_000, lumisections=100, levelled=45.0)
+    fill = draw_fill(seed=1, run=400_000, lumisections=100, beams=Beams(levelled=45.0))
     assert fill.pileup(1) == 45.0
     assert fill.pileup(100) < 45.0
 
@@ -37,6 +37,14 @@ def test_bunches_differ_in_luminosity_and_trains_have_heads() -> None:
     assert 0.03 < trains.luminosity.std() < 0.1
     first = np.flatnonzero(np.diff(trains.bx.astype(int), prepend=-10) > 1)
     assert np.array_equal(np.flatnonzero(trains.head == 1.0), first)
+
+
+@pytest.mark.parametrize("train", [8, 36, 72])
+def test_trains_have_as_many_bunches_as_the_beams_say(train: int) -> None:
+    bx = draw_fill(seed=1, run=400_000, lumisections=10, beams=Beams(train=train)).trains.bx.astype(int)
+    lengths = np.diff(np.flatnonzero(np.diff(bx, prepend=-10, append=CROSSINGS + 10) > 1))
+    assert len(lengths) >= 4
+    assert (lengths == train).all()
 
 
 def test_the_luminometer_errs_by_one_scale_in_the_whole_fill() -> None:

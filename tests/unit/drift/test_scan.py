@@ -10,6 +10,7 @@ import pytest
 from scipy import special, stats
 
 from emulator.detector import SCENARIOS, play
+from emulator.detector.conditions import Beams
 from emulator.detector.faults import DeadRegion, HotTower, Region
 from emulator.detector.layout import CALO_ETA_LSB, CALO_PHI_STEPS
 from monitor.drift import scan
@@ -25,7 +26,7 @@ ONSET = 6
 
 def rows(fault: object, lumisections: int) -> list[Summary]:
     broken = replace(SCENARIOS["quiet"], fault=fault, onset=ONSET)
-    return list(summaries(play(broken, seed=4, lumisections=lumisections, levelled=50.0)))
+    return list(summaries(play(broken, seed=4, lumisections=lumisections, beams=Beams(levelled=50.0))))
 
 
 def scanned(some: list[Summary], state: scan.Scan | None = None) -> tuple[scan.Scan, scan.Look]:
