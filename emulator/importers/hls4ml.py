@@ -79,9 +79,20 @@ GENERATED: Mapping[str, Composite] = MappingProxyType(
 STREAMED = frozenset(
     (
         *("dense", "conv_1d_cl", "conv_2d_cl", "pointwise_conv_1d_cl", "pointwise_conv_2d_cl"),
+        *("depthwise_conv_1d_cl", "depthwise_conv_2d_cl", "lstm_stack", "gru_stack"),
         *("normalize", "normalize_binary_tanh", "normalize_ternary_tanh", "embedding"),
         *("pooling1d_cl", "pooling2d_cl", "global_pooling1d_cl", "global_pooling2d_cl"),
-        *("add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate1d"),
+        *(
+            "add",
+            "subtract",
+            "multiply",
+            "average",
+            "maximum",
+            "minimum",
+            "concatenate1d",
+            "concatenate2d",
+            "concatenate3d",
+        ),
         *("transpose", "zeropad1d_cl", "zeropad2d_cl", "cropping1d_cl", "cropping2d_cl", "resize_nearest"),
         *("linear", "relu", "thresholded_relu", "leaky_relu", "prelu", "elu"),
         *("sigmoid", "tanh", "softplus", "softsign", "hard_sigmoid", "binary_tanh", "softmax"),

@@ -89,6 +89,19 @@ def test_states_and_sequences_are_csims(
     assert_equal(compared(graph), layers={"last", "every"})
 
 
+@pytest.mark.parametrize("kind", sorted(GATES))
+def test_they_are_csims_in_a_stream(kind: str, network: Network, compared: Compare, tmp_path: Path) -> None:
+    inputs = NARROW["result"] if kind == "LSTM" else "fixed<12,5>"
+    hls = {"Precision": NARROW | ({"accum": inputs} if kind == "LSTM" else {})}
+    sources = [network.input(name, STEPS, INPUTS, precision=inputs) for name in ("x", "y")]
+    last = network.add(kind, "last", sources[0], hls=hls, **cell(network, kind, "last"))
+    every = network.add(kind, "every", sources[1], hls=hls, **cell(network, kind, "every", return_sequences=True))
+    architecture, weights = network.write(tmp_path, [last, every])
+    config = {"LayerName": network.precision, "Model": {"Precision": "fixed<16,6>", "ReuseFactor": 1}}
+    graph = read_keras(architecture, weights, hls_config=config, io_type="io_stream")
+    assert_equal(compared(graph), layers={"last", "every"})
+
+
 def test_the_program_is_that_of_every_step(network: Network, tmp_path: Path) -> None:
     from emulator.importers.hls4ml import import_graph  # noqa: PLC0415 - needs hls4ml, which may be absent
 

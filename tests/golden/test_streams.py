@@ -147,6 +147,32 @@ def test_lines(network: Network, compared: Compare, tmp_path: Path) -> None:
     assert_equal(compared(streamed(network, tmp_path, *outputs), events=1500), layers=set(names(network)))
 
 
+@pytest.mark.parametrize("window", [(3,), (3, 2)])
+def test_depthwise_and_separable_convolutions(
+    window: tuple[int, ...], network: Network, compared: Compare, tmp_path: Path
+) -> None:
+    fresh, shape = Inputs(network), (9, 3) if len(window) == 1 else (6, 5, 3)
+    accumulators = {"wide": "fixed<24,10>", "cutting": "fixed<13,7>", "saturating": "fixed<9,4,RND,SAT>"}
+    outputs = []
+    for kind, accumulator in accumulators.items():
+        settings = types(weight="fixed<8,2>", bias="fixed<8,3>", accum=accumulator, result="fixed<12,6>")
+        outputs.append(network.depthwise(f"deep_{kind}", fresh(*shape), (*window, 3), hls=settings))
+        parts = {"depthwise": "fixed<7,2>", "pointwise": "fixed<9,2>", "bias": "fixed<8,3>", "result": "fixed<12,6>"}
+        inner = {"dw_output": "fixed<11,5,RND,SAT>", "depthwise_accum": accumulator, "pointwise_accum": accumulator}
+        outputs.append(network.separable(f"apart_{kind}", fresh(*shape), (*window, 3, 4), hls=types(**parts, **inner)))
+    traced = {name + "_pointwise" * name.startswith("apart") for name in outputs}
+    assert_equal(compared(streamed(network, tmp_path, *outputs), events=1500), layers=traced)
+
+
+def test_joins_of_several_dimensions(network: Network, compared: Compare, tmp_path: Path) -> None:
+    fresh = Inputs(network)
+    for axis in (1, 2):
+        network.add("Concatenate", f"table_{axis}", fresh(3, 2), fresh(3, 2), axis=axis, hls=types(result="fixed<9,4>"))
+    for axis in (1, 2, 3):
+        network.add("Concatenate", f"block_{axis}", fresh(2, 3, 2), fresh(2, 3, 2), axis=axis)
+    assert_equal(compared(streamed(network, tmp_path, *names(network)), events=500), layers=set(names(network)))
+
+
 def test_moves(network: Network, compared: Compare, tmp_path: Path) -> None:
     fresh, places = Inputs(network), {"data_format": "channels_last"}
     network.add("ZeroPadding2D", "padded", fresh(4, 3, 2), padding=[[1, 2], [0, 1]], **places)
