@@ -13,12 +13,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.detector import SCENARIOS, play, reference_fills
 from emulator.detector.conditions import Beams
+from emulator.detector.run import FIRST_RUN
 from monitor.decide.case import Rules
 from monitor.drift import mismatch
 from monitor.drift.battery import Battery
@@ -74,20 +76,25 @@ def _delay(found: float, row: Row) -> str:
 
 
 def clean(page: Page, fills: range) -> None:
-    """Print how many alarms begin on fills in which nothing is broken, and what judging them costs."""
+    """Print how many alarms begin on fills in which nothing is broken, and what judging them costs.
+
+    They are one stream: as in the daemon, what the detectors have seen is kept from fill to fill.
+    """
     print_titles(f"\n{LUMISECTIONS:,} clean lumisections, seed", "pages", "over line", "highest", "river", "ms/LS")
     pages = lumisections = 0
-    for seed in fills:
-        rows = summaries(play(SCENARIOS["quiet"], seed=seed, lumisections=LUMISECTIONS))
-        alarms, river, cost = list[float](), 0, list[float]()
-        for evidence, spent in judged(rows, page):
-            alarms.append(evidence.alarm)
-            river += bool(evidence.second_opinion)
-            cost.append(spent)  # the median of these, because the first judgement loads the statistics
-        over = np.asarray(alarms) >= 1
-        begun = episodes(over)
+    rows = (
+        row
+        for seed in fills
+        for row in summaries(play(SCENARIOS["quiet"], seed=seed, lumisections=LUMISECTIONS, run=FIRST_RUN + seed))
+    )
+    for run, found in groupby(judged(rows, page), key=lambda each: each[0].lumisection.run):
+        evidence, cost = zip(*found, strict=True)
+        over = np.asarray([each.alarm >= 1 for each in evidence])
+        begun, river = episodes(over), sum(bool(each.second_opinion) for each in evidence)
         pages, lumisections = pages + begun, lumisections + len(over)
-        print_row(seed, begun, int(over.sum()), max(alarms), river, statistics.median(cost))
+        highest = max(each.alarm for each in evidence)
+        # The median of the cost, because the first judgement loads the statistics.
+        print_row(run - FIRST_RUN, begun, int(over.sum()), highest, river, statistics.median(cost))
     print(f"{pages} false pages in {lumisections:,} clean lumisections; promised are at most 1 in {BUDGET.arl0:,.0f}")
 
 
