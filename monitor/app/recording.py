@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
 from pathlib import Path
 
 from emulator.detector.run import Block, End
@@ -21,6 +22,7 @@ PARTITION = 0
 END_OF_TIME = float("inf")
 
 Content = Batch | EndOfLumisection
+When = tuple[int, int, int, str, int]
 
 
 def streams_of(paths: Iterable[Path], *, limits: Limits) -> dict[str, str]:
@@ -30,9 +32,22 @@ def streams_of(paths: Iterable[Path], *, limits: Limits) -> dict[str, str]:
 
 
 def from_files(paths: Iterable[Path], *, limits: Limits) -> Iterator[Batch]:
-    """Yield the batches of files in the order given."""
-    for path in paths:
-        yield from files.read(path, limits=limits)
+    """Yield the batches of files in the order of data taking, in whatever order the files are named.
+
+    Files of the same time are merged; within a file its own order stands. A file is open from its first batch to its
+    last: a year of fills is more than a process may hold open. Raises what `files.read` raises.
+    """
+    waiting = sorted((_when(first), path) for path in paths for first in _first(path, limits))
+    due: list[tuple[When, int, Batch, Iterator[Batch]]] = []
+    opened = 0
+    while due or opened < len(waiting):
+        while opened < len(waiting) and (not due or waiting[opened][0] <= due[0][0]):
+            _queue(due, opened, files.read(waiting[opened][1], limits=limits))
+            opened += 1
+        if due:
+            _, number, batch, rest = heappop(due)
+            yield batch
+            _queue(due, number, rest)
 
 
 def from_detector(blocks: Iterable[Block | End]) -> Iterator[Content]:
@@ -108,6 +123,19 @@ def _lumisection(content: Content) -> Lumisection:
         return content.lumisection
     # An empty batch says nothing about time.
     return Lumisection(int(content.run[-1]), int(content.ls[-1])) if len(content) else Lumisection(0, 0)
+
+
+def _when(batch: Batch) -> When:
+    """Return what sorts batches: the time of the first event; where that is the same, who sent it."""
+    time = (int(batch.run[0]), int(batch.ls[0]), int(batch.orbit[0])) if len(batch) else (0, 0, 0)
+    return (*time, batch.header.producer, batch.header.sequence)
+
+
+def _queue(due: list[tuple[When, int, Batch, Iterator[Batch]]], number: int, batches: Iterator[Batch]) -> None:
+    """Add the next of `batches`, if there is one. The numbers differ: what follows them is never compared."""
+    batch = next(batches, None)
+    if batch is not None:
+        heappush(due, (_when(batch), number, batch, batches))
 
 
 def _first(path: Path, limits: Limits) -> Iterator[Batch]:

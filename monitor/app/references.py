@@ -57,7 +57,7 @@ def add(commands: Commands) -> None:
         text="learn a Book from recorded fills that people call good",
         example="trigwatch reference build fill*.parquet --models models/ --out normal.book",
     )
-    making.add_argument("files", type=Path, nargs="+", help="Parquet or Arrow files in time order")
+    making.add_argument("files", type=Path, nargs="+", help="Parquet or Arrow files, in any order")
     making.add_argument("--models", type=Path, required=True, help="the folder of cards")
     making.add_argument("--site", choices=sorted(PROFILES), default=DEFAULT_PROFILE, help="whose clock")
     making.add_argument("--known", type=Path, help="a file of known conditions: nothing is learnt while they last")

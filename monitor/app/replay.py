@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         commands,
         "replay",
         run,
-        text="judge recorded files (Parquet or Arrow, in time order); exit 1 if any verdict says act",
+        text="judge recorded files (Parquet or Arrow, in any order); exit 1 if any verdict says act",
         example="trigwatch replay run401000.parquet --models models/ --reference normal.book --json",
     )
     parser.add_argument("files", type=Path, nargs="+")

@@ -318,6 +318,15 @@ def test_a_fill_given_twice_is_learnt_once_and_said(run: Run, fills: list[Path],
     assert "20 batches are left out" in spoken[0]
 
 
+def test_the_order_of_the_files_does_not_change_the_book(
+    run: Run, fills: list[Path], books: list[Path], tmp_path: Path
+):
+    out = tmp_path / "turned.book"
+    status, _, spoken = run("reference", "build", fills[1], fills[0], "--models", MODELS, "--out", out)
+    assert (status, spoken) == (0, [])
+    assert out.read_bytes() == books[1].read_bytes()
+
+
 def test_equal_books_are_equal_and_others_differ(run: Run, books: list[Path]):
     assert run("reference", "diff", books[0], books[0])[:2] == (0, ["the Books are equal"])
     status, said, _ = run("reference", "diff", *books)
