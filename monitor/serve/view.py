@@ -267,7 +267,7 @@ class House(Protocol):
         ...
 
     def acknowledge(self, verdict: str, /, *, who: str, note: str, label: str) -> None:
-        """Record that `who` has seen the verdict with this id, and its label, "" for none. Raises `Absent`."""
+        """Record that `who` has seen the verdict with this id; "" leaves note or label as it was. Raises `Absent`."""
         ...
 
     def training(self, request: str, /) -> Training:

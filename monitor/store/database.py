@@ -177,14 +177,15 @@ class Database:
     def acknowledge(self, verdict: str, *, who: str, note: str, now: float, label: str = "") -> None:
         """Note that `who` has seen the verdict; the latest word counts. Raises `Absent`.
 
-        A `label` stays until another one is given: who only looks, without one, takes nothing back.
+        A `note` and a `label` stay until another one is given: who only looks, without them, takes nothing back.
         """
         with self._transaction() as connection:
             if not history.knows_verdict(connection, verdict):
                 raise Absent(f"no verdict has id {verdict!r}")
             connection.execute(
                 "INSERT INTO acknowledgement (verdict, who, note, at, label) VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT (verdict) DO UPDATE SET who = excluded.who, note = excluded.note, at = excluded.at, "
+                "ON CONFLICT (verdict) DO UPDATE SET who = excluded.who, at = excluded.at, "
+                "note = iif(excluded.note = '', note, excluded.note), "
                 "label = iif(excluded.label = '', label, excluded.label)",
                 (verdict, who, note, now, label),
             )

@@ -173,6 +173,8 @@ def test_an_acknowledgement_stays_with_its_verdict(database: Database) -> None:
     database.acknowledge("v1", who="bob", note="mine", now=3.0)
     seen = {"who": "bob", "note": "mine", "at": 3.0, "label": ""}
     assert database.acknowledgement("v1") == seen == database.verdicts(limit=1)[0]["acknowledged"]
+    database.acknowledge("v1", who="cyd", note="", now=4.0)  # who says nothing takes no note back
+    assert database.acknowledgement("v1") == {"who": "cyd", "note": "mine", "at": 4.0, "label": ""}
     with pytest.raises(Absent, match="v9"):
         database.acknowledge("v9", who="ann", note="", now=2.0)
 
