@@ -15,12 +15,15 @@ from monitor.app.recording import PARTITION, Content, Refusals, from_files, stre
 from monitor.app.settings import Settings, WrongSettings
 from monitor.app.settings import build as build_settings
 from monitor.app.shelf import CardShelf
-from monitor.decide.verdict import Level
+from monitor.decide.verdict import Blame, Level
 from monitor.reference.book import Book
+from monitor.serve import words
 from monitor.stream.columns import Limits
 from monitor.trigger.site import DEFAULT_PROFILE, PROFILES
 from monitor.watch.judged import Judged
 from monitor.watch.worker import Worker
+
+Said = tuple[str, Level, Blame, str | None]
 
 
 def add(commands: Commands) -> None:
@@ -44,6 +47,7 @@ def run(given: argparse.Namespace) -> int:
     """Judge the files."""
     limits = Limits(crossings=PROFILES[given.site].crossings)
     acts, refused = 0, Refusals()
+    said: dict[str, Said] = {}
     try:
         book = Book({}) if given.reference is None else read_book(given.reference)
         streams = streams_of(given.files, limits=limits)
@@ -62,7 +66,10 @@ def run(given: argparse.Namespace) -> int:
             found = judge(contents, settings=settings, shelf=shelf, book=book, streams=streams, refused=refused)
             for judged in found:
                 acts += judged.verdict.level is Level.ACT
-                _say(judged, as_json=given.json)
+                if given.json:
+                    say_json(judged.verdict.to_json())
+                else:
+                    _say(judged, said=said)
     except (WrongSettings, OSError, ValueError) as error:
         raise Unusable(why(error)) from error
     warn_each(refused.words())
@@ -90,11 +97,18 @@ def judge(
         yield from aggregator.step((closed,), now=now).judged
 
 
-def _say(judged: Judged, *, as_json: bool) -> None:
+def _say(judged: Judged, *, said: dict[str, Said]) -> None:
+    """Say a lumisection in a line, and where an alarm is new or another: since when, where and what to do.
+
+    `said` is what every stream was said to be last.
+    """
     verdict = judged.verdict
-    if as_json:
-        say_json(verdict.to_json())
-        return
     why = judged.evidence.unjudged if verdict.level is Level.UNKNOWN else None
     what = f"  {why or ', '.join(verdict.what[:3])}" if why or verdict.what else ""
-    say(f"{verdict.stream} {verdict.lumisection}  {verdict.level.value:<8}{verdict.blame.value:<11}{what}")
+    say(f"{verdict.stream} {verdict.lumisection}  {verdict.level.value:<8}{verdict.blame.value:<11}{what}".rstrip())
+    new = verdict.id, verdict.level, verdict.blame, verdict.where.object
+    if verdict.level is not Level.OK and said.get(verdict.stream) != new:
+        place = words.where(verdict.where)
+        say(f"    since {verdict.since}" + (f", where: {place}" if place else ""))
+        say(f"    do: {verdict.action}")
+    said[verdict.stream] = new

@@ -271,11 +271,24 @@ def test_a_replay_of_clean_fills_under_their_book_is_good(run: Run, fills: list[
     assert all(line.split()[2:] == ["ok", "none"] for line in said)
 
 
+def test_a_replay_says_once_an_alarm_since_when_where_and_what_to_do(run: Run, tmp_path: Path):
+    fill = tmp_path / "dead.parquet"
+    run("simulate", "dead-region", "--seed", 3, "--lumisections", 70, "--events", 400, "--out", fill)
+    status, said, _ = run("replay", fill)
+    assert status == 1
+    first = next(number for number, line in enumerate(said) if line.split()[2:4] == ["act", "detector"])
+    since, todo = said[first + 1 : first + 3]
+    assert re.fullmatch(r"    since 401000:6[0-3], where: (jet, )?η .* to .*, φ .* to .* rad", since)
+    assert todo.startswith("    do: Call the detector expert about ")
+    assert sum(line.startswith("    do: Call") for line in said) <= 2  # a second time where the object has been found
+    assert sum(not line.startswith(" ") for line in said) == 70
+
+
 def test_a_replay_says_what_it_left_out(run: Run, fills: list[Path]):
     """The second reading of a fill is late as a whole: silence would pass for a good answer."""
     status, said, spoken = run("replay", fills[0], fills[0], "--models", MODELS)
     assert status == 0
-    assert len(said) == 20
+    assert sum(not line.startswith(" ") for line in said) == 20
     assert len(spoken) == 1
     assert spoken[0].startswith("trigwatch: 20 batches are left out (duplicate): ")
 
@@ -285,7 +298,7 @@ def test_a_replay_with_a_broken_card_says_so_and_goes_on(run: Run, fills: list[P
     (tmp_path / "models" / "l1anomaly_v1" / "card.json").write_text("{")
     status, said, spoken = run("replay", fills[0], "--models", tmp_path / "models")
     assert status == 0
-    assert len(said) == 20
+    assert sum(not line.startswith(" ") for line in said) == 20
     assert spoken[0].startswith("trigwatch: card l1anomaly_v1 is left out: ")
 
 

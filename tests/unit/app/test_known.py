@@ -209,7 +209,7 @@ def test_a_replay_follows_the_file(tmp_path: Path, capsys: pytest.CaptureFixture
     assert verdicts[1]["evidence"]["unjudged"] == "scan is known"
     assert "learning" in verdicts[0]["evidence"]["unjudged"]
     main(["replay", str(run), "--models", str(MODELS), "--known", str(known)])
-    lines = capsys.readouterr().out.splitlines()
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
     assert lines[1].endswith("  scan is known")
     assert "learning" in lines[0]
 
