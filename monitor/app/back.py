@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from monitor.trigger.header import Epoch
 from monitor.watch.aggregator import Aggregator
 from monitor.watch.closed import PartitionClosed
 from monitor.watch.judged import Judged
+
+log = logging.getLogger(__name__)
 
 SUMMARY = "summary"
 
@@ -52,6 +55,7 @@ class Judging:
     def __init__(self, aggregator: Aggregator, known: KnownFile | None = None) -> None:
         self._aggregator = aggregator
         self._known = known
+        self._idle: dict[str, tuple[str, ...]] = {}
         if known is not None:
             aggregator.know(known.conditions)
 
@@ -61,7 +65,23 @@ class Judging:
             self._aggregator.know(self._known.conditions)
         step, waited = self._aggregator.step(closed, now=now), self._aggregator.tick(now)
         judged = step.judged + waited.judged
+        for each in judged:
+            self._tell(each)
         return Done(judged=judged, actions=step.actions + waited.actions, counters=counted(judged))
+
+    def _tell(self, judged: Judged) -> None:
+        """Log, once as long as it lasts, that there is no reference and that none is learnt either."""
+        stream, known = judged.stream, judged.evidence.known
+        if judged.summary is None:
+            return
+        if not known or self.page(stream, judged.evidence.epoch) is not None:
+            self._idle.pop(stream, None)
+        elif self._idle.get(stream) != known:
+            self._idle[stream] = known
+            said = (
+                "%s: there is no reference, and nothing is learnt while %s is known: build a Book from recorded fills"
+            )
+            log.warning(said, stream, " and ".join(known))
 
     def states(self) -> Mapping[str, bytes]:
         """See Back.states."""

@@ -173,7 +173,8 @@ def learned(
     )
     warn_each(refused.words())
     if not len(book):
-        reason = "something is known in each of its lumisections" if known.all else "it holds no lumisection"
+        masked = "something is known in each of its lumisections; leave out of --known what lasts"
+        reason = masked if known.all else "it holds no lumisection"
         raise Unlearnable(f"there is nothing to learn from: {reason}")
     return book
 

@@ -17,6 +17,7 @@ from monitor.reference.apprentice import Apprentice
 from monitor.reference.learn import Unlearnable
 from monitor.reference.page import FEWEST_EVENTS, Page, PageKey
 from monitor.trigger.header import Epoch
+from monitor.trigger.known import Known
 from monitor.watch.canary import Canary
 from monitor.watch.court import Court
 from monitor.watch.recent import ARRAYS, Recent
@@ -63,7 +64,7 @@ class Conditions:
             page=page,
             completeness=arrived,
             floor=self.floor,
-            unjudged=self._progress(summary, court) if page is None else None,
+            unjudged=self._progress(summary, court, known) if page is None else None,
             known=known,
         )
         self._states[subject] = state
@@ -82,11 +83,14 @@ class Conditions:
         """Return the newest lumisections of this one's epoch."""
         return self._recent.setdefault(_subject(summary), Recent())
 
-    def _progress(self, summary: Summary, court: Court) -> str:
+    def _progress(self, summary: Summary, court: Court, known: tuple[Known, ...]) -> str:
         key = PageKey.of(self.stream, summary.key.epoch)
         words = self._apprentices.get(key, Apprentice(wanted=court.learn_lumisections)).words
         if np.isnan(summary.pileup):
             words = f"{words}, but pile-up is unknown: learn from recorded fills instead"
+        if known:  # a mask without an end would let it learn for ever
+            kinds = " and ".join(dict.fromkeys(each.kind for each in known))
+            words = f"{words}, but nothing is learnt while {kinds} is known: build a Book from recorded fills"
         return f"{words}; {court.book.why(self.stream, summary.key.epoch)}"
 
     def _learn(self, summary: Summary, evidence: Evidence, court: Court) -> None:
