@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def add(commands: Commands) -> None:
         parts,
         "promote",
         promote,
-        text="put a Book in the place that the settings name; the old one is kept beside it under its id",
+        text="put a Book in the place that the settings name as its next version; the old one is kept beside it",
         example="trigwatch reference promote new.book --as normal.book",
     )
     promoting.add_argument("book", type=Path)
@@ -121,6 +122,8 @@ def diff(given: argparse.Namespace) -> int:
     if left.id == right.id:
         say("the Books are equal")
         return GOOD
+    say(f"left:  Book {left.id}, version {left.version}")
+    say(f"right: Book {right.id}, version {right.version}")
     for key in sorted(set(left.pages) | set(right.pages)):
         ours, theirs = left.pages.get(key), right.pages.get(key)
         if ours is None or theirs is None:
@@ -132,18 +135,22 @@ def diff(given: argparse.Namespace) -> int:
 
 
 def promote(given: argparse.Namespace) -> int:
-    """Put a Book into its place, whole or not at all."""
+    """Put a Book into its place as the next version there, whole or not at all."""
     book = _read(given.book)
     refuse_nowhere(given.place)
     if given.place.exists():
         old = _read(given.place)
-        kept = given.place.with_name(f"{given.place.name}.{old.id[:12]}")
+        if old.id == book.id:
+            say(f"{given.place}: Book {old.id[:12]}, version {old.version}, is in place already")
+            return GOOD
+        kept = given.place.with_name(f"{given.place.name}.{old.version}.{old.id[:12]}")
         kept.write_bytes(given.place.read_bytes())
-        say(f"the Book that was in place is kept as {kept}")
+        say(f"the Book that was in place, version {old.version}, is kept as {kept}")
+        book = replace(book, version=old.version + 1)
     new = given.place.with_name(given.place.name + ".new")
     new.write_bytes(book.to_bytes())
     os.replace(new, given.place)  # noqa: PTH105 -- atomic: a reader sees the old Book or the new one
-    say(f"{given.place}: Book {book.id[:12]}; restart the daemon to use it")
+    say(f"{given.place}: Book {book.id[:12]}, version {book.version}; restart the daemon to use it")
     return GOOD
 
 
@@ -202,6 +209,9 @@ def _say_pages(book: Book) -> None:
         for page in book
     ]
     say_table(titles, rows)
+    for page in book:
+        spans = ", ".join(f"{span.run}:{span.first}-{span.last}" for span in page.spans)
+        say(f"{page.id[:12]} comes from {spans}")
 
 
 def _say_differences(left: Page, right: Page) -> None:

@@ -16,7 +16,7 @@ from monitor.trigger.header import Epoch
 class Book:
     """Pages by key. A Book is a value: a new page makes a new Book.
 
-    `version` is what people count; `id` is the digest of the content.
+    `version` is what people count: in a place, each Book that is promoted is the next. `id` is the digest of the pages.
     """
 
     pages: Mapping[PageKey, Page]

@@ -21,6 +21,7 @@ import emulator
 from emulator.detector import MODELS, SCENARIOS, play
 from monitor.app.cli import main, parser
 from monitor.app.simulate import produce
+from monitor.reference.book import Book
 from monitor.stream.columns import Limits
 from monitor.stream.files import read
 from monitor.stream.tape import TapeSource
@@ -310,8 +311,9 @@ def test_a_book_is_shown_with_where_it_comes_from(run: Run, books: list[Path]):
     assert status == 0
     assert said[0].startswith("Book ")
     assert said[1].split() == ["STREAM", "MENU", "PRESCALE", "DIGEST", "PILE-UP", "FILLS", "LUMISECTIONS", "PAGE"]
-    assert len(said) == 3
+    assert len(said) == 4
     assert "  2      40  " in said[2]
+    assert said[3] == f"{said[2].split()[-1]} comes from 401005:1-20, 401006:1-20"
 
 
 def test_too_little_data_is_no_book(run: Run, tmp_path: Path):
@@ -344,16 +346,23 @@ def test_equal_books_are_equal_and_others_differ(run: Run, books: list[Path]):
     assert run("reference", "diff", books[0], books[0])[:2] == (0, ["the Books are equal"])
     status, said, _ = run("reference", "diff", *books)
     assert status == 1
-    assert "QUANTITY" in said[1]
+    ids = [Book.from_bytes(each.read_bytes()).id for each in books]
+    assert said[:2] == [f"left:  Book {ids[0]}, version 1", f"right: Book {ids[1]}, version 1"]
+    assert "QUANTITY" in said[3]
 
 
-def test_promoting_keeps_the_book_that_was_in_place(run: Run, books: list[Path], tmp_path: Path):
+def test_promoting_counts_the_versions_of_a_place_and_keeps_the_book_that_was_there(
+    run: Run, books: list[Path], tmp_path: Path
+):
     place = tmp_path / "normal.book"
-    for book in books:
+    first, second = (Book.from_bytes(each.read_bytes()) for each in books)
+    for book, number in ((books[0], 1), (books[1], 2), (books[1], 2), (books[0], 3)):
         assert run("reference", "promote", book, "--as", place)[0] == 0
-        assert place.read_bytes() == book.read_bytes()
-    kept = [each for each in tmp_path.iterdir() if each != place]
-    assert [each.read_bytes() for each in kept] == [books[0].read_bytes()]
+        placed = Book.from_bytes(place.read_bytes())
+        assert (placed.id, placed.version) == (Book.from_bytes(book.read_bytes()).id, number)
+        assert run("reference", "show", place)[1][0] == f"Book {placed.id}, version {number}"
+    kept = {each.name: Book.from_bytes(each.read_bytes()).version for each in tmp_path.iterdir() if each != place}
+    assert kept == {f"normal.book.1.{first.id[:12]}": 1, f"normal.book.2.{second.id[:12]}": 2}
 
 
 # model

@@ -130,7 +130,7 @@ def test_nothing_is_learnt_while_something_is_known(tmp_path: Path, capsys: pyte
     known.write_text('[[condition]]\nkind = "scan"\nfirst = [401000, 3]\nlast = [401000, 5]\n')
     learn = ["reference", "build", str(run), "--models", str(MODELS), "--out", str(tmp_path / "a.book")]
     assert main([*learn, "--known", str(known)]) == 0
-    assert " 12 " in capsys.readouterr().out.splitlines()[-1]
+    assert " 12 " in capsys.readouterr().out.splitlines()[-2]
     known.write_text('[[condition]]\nkind = "scan"\nfirst = [401000, 3]\n')
     assert main([*learn, "--known", str(known)]) == 1
 
