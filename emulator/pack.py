@@ -48,7 +48,9 @@ def unpack(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     except Unreadable:
         raise
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
-        raise Unreadable(f"a packed value of {len(content)} bytes is damaged: {error}") from error
+        raise Unreadable(
+            f"a packed value of {len(content)} bytes is damaged: its head does not say what it holds"
+        ) from error
 
 
 def canonical(value: Any) -> bytes:
@@ -67,6 +69,10 @@ def _arrays(content: bytes, *, offset: int, index: list[tuple[str, str, list[int
             if size < 0:
                 raise Unreadable(f"array {key!r} has shape {shape}, which no array has")
             count *= size
+        if count * dtype.itemsize > len(content) - offset:
+            raise Unreadable(
+                f"{len(content)} bytes were given, at least {offset + count * dtype.itemsize} are described"
+            )
         arrays[key] = np.frombuffer(content, dtype, count, offset).reshape(shape).copy()
         offset += count * dtype.itemsize
     if offset != len(content):

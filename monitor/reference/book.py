@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emulator.pack import Unreadable, pack, unpack
-from monitor.reference.page import Page, PageKey, identity
+from monitor.reference.page import AGAIN, Page, PageKey, identity
 from monitor.trigger.header import Epoch
 
 
@@ -63,11 +63,15 @@ class Book:
     @classmethod
     def from_bytes(cls, content: bytes) -> Book:
         """Read what `to_bytes` wrote; raises `Unreadable`."""
-        names, arrays = unpack(content)
-        if "book" not in names:
-            raise Unreadable(f"{len(content)} bytes are packed, but are not a Book")
+        try:
+            names, arrays = unpack(content)
+        except Unreadable as error:
+            raise Unreadable(f"it is no Book, or a damaged one ({error}): {AGAIN}") from error
+        version = names.get("book")
+        if type(version) is not int or version < 1:
+            raise Unreadable(f"{len(content)} bytes are packed, but are not a Book: {AGAIN}")
         contents = [arrays[name].tobytes() for name in sorted(arrays)]
         if [identity(each) for each in contents] != names.get("pages"):
-            raise Unreadable("its pages are not those that were written: it is damaged or older, build it again")
+            raise Unreadable(f"its pages are not those that were written, it is damaged or older: {AGAIN}")
         pages = [Page.from_bytes(each) for each in contents]
-        return cls({page.key: page for page in pages}, names["book"])
+        return cls({page.key: page for page in pages}, version)

@@ -40,7 +40,7 @@ RARE = 6.0
 LUMINOMETER = 0.012
 """Relative jump of the luminometer's calibration that must not look like a change of the detector."""
 DISPLAYED = ("score", "inputs")
-_AGAIN = "build the reference again"
+AGAIN = "build the reference again"
 
 
 class Span(NamedTuple):
@@ -268,6 +268,7 @@ class Page:
         """Read what `to_bytes` wrote; raises `Unreadable`."""
         names, arrays = unpack(content)
         try:
+            _check_names(names)
             page = cls(
                 key=PageKey(*names["key"]),
                 shape=Shape.from_json(names["shape"]),
@@ -294,10 +295,25 @@ class Page:
                 displayed={key[10:]: value for key, value in arrays.items() if key.startswith("displayed.")},
                 id=identity(content),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise Unreadable(f"{len(content)} bytes are packed, but are not a page of a Book: {error}") from error
-        _check(page)
+            _check(page)
+        except Unreadable:
+            raise
+        except KeyError as error:
+            raise Unreadable(f"a page holds no {error.args[0]!r}, it is damaged or older: {AGAIN}") from error
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise Unreadable(f"a page holds values of another kind, it is damaged or older: {AGAIN}") from error
         return page
+
+
+def _check_names(names: Mapping[str, Any]) -> None:
+    """Raise TypeError for values that would be taken as they are, and judged with, though they are of another kind."""
+    shape = names["shape"]
+    counts = [names["lumisections"], names["fills"], *(shape[name] for name in ("inputs", "outputs", "crossings"))]
+    numbers = [*(number for span in names["spans"] for number in span), shape["threshold"] or 0, *counts]
+    if not all(type(each) is int for each in numbers) or min(counts) < 1:
+        raise TypeError("what is counted is a whole number")
+    if not isinstance(names["key"], list) or not all(type(each) is str for each in names["key"]):
+        raise TypeError("a key is made of words")
 
 
 def _check(page: Page) -> None:
@@ -305,7 +321,7 @@ def _check(page: Page) -> None:
     many, inputs = len(catalogue(page.shape)), len(page.shape.paired)
     if len(page.live) != many:
         raise Unreadable(
-            f"page {page.id[:12]} holds {len(page.live)} quantities, this version measures {many}: {_AGAIN}"
+            f"page {page.id[:12]} holds {len(page.live)} quantities, this version measures {many}: {AGAIN}"
         )
     bins, panes = len(page.displayed.get("pileup", ())), len(page.places.noise)
     wanted = {
@@ -319,19 +335,20 @@ def _check(page: Page) -> None:
     }
     for name, shape in wanted.items():
         if (found := attrgetter(name)(page).shape) != shape:
-            raise Unreadable(f"page {page.id[:12]}: its {name} is {found}, not {shape}: {_AGAIN}")
+            raise Unreadable(f"page {page.id[:12]}: its {name} is {found}, not {shape}: {AGAIN}")
     for name in ("events", "pileup", *DISPLAYED):
         found = page.displayed.get(name)
-        if found is None or found.shape[:1] != (bins,) or not bins:
-            raise Unreadable(f"page {page.id[:12]} does not hold {name} for every bin of pile-up: {_AGAIN}")
-    finite = ("curves.coefficients", "curves.covariance", "noise", "wobble", "wander", "spread", "places.noise")
-    for name in finite:
+        each = page.shape.arrays()[name] if name in DISPLAYED else ()
+        if found is None or found.shape != (bins, *each) or not bins:
+            raise Unreadable(f"page {page.id[:12]} does not hold {name} for every bin of pile-up: {AGAIN}")
+    by_quantity = ("noise", "wobble", "wander", "spread", "exposure")
+    for name in ("curves.coefficients", "curves.covariance", *by_quantity, "places.noise", "places.wobble"):
         if not np.isfinite(attrgetter(name)(page)).all():
-            raise Unreadable(f"page {page.id[:12]}: its {name} holds values that are no numbers: {_AGAIN}")
+            raise Unreadable(f"page {page.id[:12]}: its {name} holds values that are no numbers: {AGAIN}")
     if not page.spans or not (page.noise > 0).all() or not (page.places.noise > 0).all():
-        raise Unreadable(f"page {page.id[:12]} was learnt from nothing, or knows no noise: {_AGAIN}")
+        raise Unreadable(f"page {page.id[:12]} was learnt from nothing, or knows no noise: {AGAIN}")
     if not all(isinstance(end, float) for end in (page.low, page.high)):
-        raise Unreadable(f"page {page.id[:12]}: its pile-up is {page.low!r} to {page.high!r}, no numbers: {_AGAIN}")
+        raise Unreadable(f"page {page.id[:12]}: its pile-up is {page.low!r} to {page.high!r}, no numbers: {AGAIN}")
 
 
 def identity(content: bytes) -> str:

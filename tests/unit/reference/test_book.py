@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
@@ -12,7 +14,7 @@ from monitor.observe.quantities import catalogue, measure
 from monitor.observe.summary import Summary
 from monitor.reference.book import Book
 from monitor.reference.learn import Unlearnable, learn, learn_page
-from monitor.reference.page import Page
+from monitor.reference.page import Page, identity
 from tests.unit.observe.crossings import EPOCH, crossings, key
 from tests.unit.reference.fills import SUMMARISER, fill, reference
 
@@ -172,6 +174,60 @@ def edited(page: Page, **arrays: np.ndarray) -> bytes:
 def test_a_page_that_would_judge_wrongly_is_refused(name: str, value: np.ndarray, said: str):
     with pytest.raises(Unreadable, match=f"{said}.*build the reference again"):
         Page.from_bytes(edited(PAGE, **{name: value}))
+
+
+def bound(page: bytes, **names: object) -> bytes:
+    """Bind one page's bytes as a Book, whatever they are; `names` are said in place of the right ones."""
+    return pack({"book": 1, "pages": [identity(page)], **names}, {"0000": np.frombuffer(page, np.uint8)})
+
+
+def damaged_books() -> Iterator[tuple[str, bytes]]:
+    """Books that were cut, that hold a changed byte, or values of a wrong type under digests that fit."""
+    whole, page = BOOK.to_bytes(), PAGE.to_bytes()
+    yield from (
+        (f"cut to {size}", whole[:size]) for size in (0, 3, 4, 11, 12, 40, 500, len(whole) // 2, len(whole) - 1)
+    )
+    for place in (0, 5, 13, 15, 19, 31, 35, 60, len(whole) - 1):
+        yield f"byte {place}", whole[:place] + bytes([whole[place] ^ 0x88]) + whole[place + 1 :]
+    yield "longer", whole + b"x"
+    for head in (b"1", b"[]", b"[1,2]", b"[{},[1]]", b"[null,[]]", b"[" * 100_000, b'[{},[["a","<f8",["x"]]]]'):
+        yield f"head {head[:20]!r}", b"TWE1" + len(head).to_bytes(8, "little") + head
+    for value in ("x", None, 1.5, 0, [], True):
+        yield f"version {value!r}", bound(page, book=value)
+        yield f"ids {value!r}", bound(page, pages=value)
+    names, arrays = unpack(page)
+    wrong = ("x", None, 1.5, True, [], {}, [1, 2], [[1]], [1, 2, 3, 4])
+    for name, value in product(names, wrong):
+        if not (name in ("low", "high") and value in (None, 1.5)):  # which they may be
+            yield f"{name} = {value!r}", bound(pack({**names, name: value}, arrays))
+    for name, value in product(names["shape"], wrong):
+        if not (name in ("threshold", "layout") and value is None):
+            shape = {**names["shape"], name: value}
+            yield f"shape {name} = {value!r}", bound(pack({**names, "shape": shape}, arrays))
+    for name in names:
+        yield f"no {name}", bound(pack({key: names[key] for key in names if key != name}, arrays))
+    for name, value in product(arrays, (None, np.zeros(()), np.zeros(0), np.zeros((2, 2)))):
+        found = {key: each for key, each in {**arrays, name: value}.items() if each is not None}
+        yield f"array {name} {value!r}", bound(pack(names, found))
+
+
+def refusal(content: bytes) -> str:
+    try:
+        Book.from_bytes(content)
+    except Unreadable as error:
+        return str(error)
+    return "taken"
+
+
+@pytest.mark.filterwarnings("error")
+def test_every_damage_is_told_in_a_sentence_with_the_remedy():
+    python = re.compile(
+        r"argument|object|subscript|codec|unpack|itera|__|Expecting|NoneType|\bint\b|buffer|recursion|len\("
+    )
+    for damage, content in damaged_books():
+        said = refusal(content)
+        assert said.endswith("build the reference again"), (damage, said)
+        assert not python.search(said), (damage, said)
 
 
 def test_a_byte_that_was_changed_in_a_book_is_noticed():
