@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from monitor.app.shelf import CardShelf
 from monitor.observe.quantities import catalogue
 from monitor.reference.book import Book
 from monitor.reference.learn import Unlearnable, learn
-from monitor.reference.page import Page
+from monitor.reference.page import Expectation, Page
 from monitor.stream.columns import Limits
 from monitor.trigger.known import KnownConditions
 from monitor.trigger.site import DEFAULT_PROFILE, PROFILES, Site
@@ -215,18 +215,34 @@ def _say_pages(book: Book) -> None:
 
 
 def _say_differences(left: Page, right: Page) -> None:
-    """Say which quantities the pages expect most differently, in units of the tolerance of the left one."""
+    """Say which quantities the pages expect most differently, in units of the tolerance of the one that judges them."""
     if left.shape != right.shape:
         say("  they measure different inputs")
         return
     pileup = (max(left.low, right.low) + min(left.high, right.high)) / 2
     ours, theirs = left.expect(pileup), right.expect(pileup)
     quantities = catalogue(left.shape)
-    benign = ours.tolerance * np.where(quantities.counted, ours.centre, 1.0)
-    here, there = left.told(ours.centre), right.told(theirs.centre)
-    away = np.abs(there - here) / np.maximum(benign, 1e-12)
+    judge = np.where(left.live, ours.tolerance, theirs.tolerance)  # a tolerance of what is not judged means nothing
+    benign = judge * np.where(quantities.counted, np.where(left.live, ours.centre, theirs.centre), 1.0)
+    away = np.abs(right.told(theirs.centre) - left.told(ours.centre)) / np.maximum(benign, 1e-12)
+    judged = np.flatnonzero(left.live | right.live)
+    here, there = _words(left, ours), _words(right, theirs)
     rows = [
-        (f"  {quantities.names[index]}", f"{here[index]:.6g}", f"{there[index]:.6g}")
-        for index in np.argsort(-away)[:MOST_ROWS]
+        (f"  {quantities.names[index]}", here(index), there(index))
+        for index in judged[np.argsort(-away[judged])][:MOST_ROWS].tolist()
     ]
     say_table(("  QUANTITY", f"LEFT AT {pileup:.1f}", "RIGHT"), rows)
+
+
+def _words(page: Page, expected: Expectation) -> Callable[[int], str]:
+    """Return what says of a quantity what `page` expects; of one that it hardly saw, the most that is normal."""
+    told = page.told(expected.centre)
+
+    def words(index: int) -> str:
+        if not page.live[index]:
+            return "not judged"
+        if page.scarce[index]:
+            return f"under 1 in {1.0 / (2.0 * expected.centre[index]):,.0f} events"  # the curve is half of the limit
+        return f"{told[index]:.6g}"
+
+    return words

@@ -21,7 +21,9 @@ import emulator
 from emulator.detector import MODELS, SCENARIOS, play
 from monitor.app.cli import main, parser
 from monitor.app.simulate import produce
+from monitor.observe.quantities import catalogue
 from monitor.reference.book import Book
+from monitor.reference.page import Page, identity
 from monitor.stream.columns import Limits
 from monitor.stream.files import read
 from monitor.stream.tape import TapeSource
@@ -349,6 +351,32 @@ def test_equal_books_are_equal_and_others_differ(run: Run, books: list[Path]):
     ids = [Book.from_bytes(each.read_bytes()).id for each in books]
     assert said[:2] == [f"left:  Book {ids[0]}, version 1", f"right: Book {ids[1]}, version 1"]
     assert "QUANTITY" in said[3]
+
+
+def bound(page: Page) -> bytes:
+    """Return a Book of one page that was changed by hand."""
+    return Book({page.key: replace(page, id=identity(page.to_bytes()))}).to_bytes()
+
+
+def test_a_difference_in_what_was_hardly_seen_is_told_as_a_limit_and_none_in_what_nobody_judges(
+    run: Run, books: list[Path], tmp_path: Path
+):
+    (page,) = Book.from_bytes(books[1].read_bytes())
+    rare, gone, never = np.flatnonzero(page.live)[[0, 1, 2]]
+    names, left, right = catalogue(page.shape).names, tmp_path / "left.book", tmp_path / "right.book"
+    coefficients, live, scarce = page.curves.coefficients.copy(), page.live.copy(), page.scarce.copy()
+    coefficients[0, [rare, gone, never]] -= 3.0
+    live[[gone, never]], scarce[rare] = False, True
+    changed = replace(page, curves=replace(page.curves, coefficients=coefficients), live=live, scarce=scarce)
+    right.write_bytes(bound(changed))
+    live = page.live.copy()
+    live[never] = False
+    left.write_bytes(bound(replace(page, live=live)))
+    status, said, _ = run("reference", "diff", left, right)
+    assert status == 1
+    assert re.search(rf"  {re.escape(names[rare])} +[0-9.]+ +under 1 in [0-9,]+ events$", "\n".join(said), re.MULTILINE)
+    assert re.search(rf"  {re.escape(names[gone])} +[0-9.]+ +not judged$", "\n".join(said), re.MULTILINE)
+    assert not any(f"  {names[never]}  " in line for line in said)
 
 
 def test_promoting_counts_the_versions_of_a_place_and_keeps_the_book_that_was_there(
