@@ -7,12 +7,11 @@ import logging
 import math
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from monitor.drift.covered import covered_by
-from monitor.observe.quantities import catalogue
 from monitor.observe.shape import Shape
 from monitor.trigger.known import Known, KnownConditions
 from monitor.trigger.lumisection import Lumisection
@@ -69,7 +68,6 @@ def strangers(conditions: KnownConditions, *, streams: Collection[str], shapes: 
         Of all models at hand.
     """
     objects = sorted({group.name for shape in shapes for group in shape.groups})
-    quantities = {name for shape in shapes for name in catalogue(shape).names}
     found: list[str] = []
     for known in conditions.all:
         where = f"condition {known.kind!r} from {known.first}"
@@ -79,14 +77,21 @@ def strangers(conditions: KnownConditions, *, streams: Collection[str], shapes: 
             continue  # without a model nobody can say what a condition's other names are
         if known.object is not None and known.object not in objects:
             found.append(f"{where} is about object {known.object!r}: the models have {', '.join(objects) or 'none'}")
-        elif (known.eta or known.phi) and not any(covered_by((known,), shape).windows.any() for shape in shapes):
+        elif (known.eta or known.phi) and not _covers(replace(known, quantities=()), shapes):
             found.append(f"{where} covers a place where nothing looks: eta {known.eta}, phi {known.phi}")
         found += [
             f"{where} covers the quantity {pattern!r}: no quantity of any model is called so"
             for pattern in known.quantities
-            if not any(fnmatchcase(name, pattern) for name in quantities)
+            if not _covers(Known(known.kind, known.first, quantities=(pattern,)), shapes)
         ]
     return tuple(found)
+
+
+def _covers(known: Known, shapes: Sequence[Shape]) -> bool:
+    covered = (covered_by((known,), shape) for shape in shapes)
+    if known.quantities:
+        return any(each.quantities.any() or each.windows.any() for each in covered)
+    return any(each.windows.any() for each in covered)
 
 
 def read(path: Path) -> KnownConditions:

@@ -12,7 +12,7 @@ from monitor.drift.anchor import Anchor
 from monitor.drift.bench import Bench
 from monitor.drift.budget import Budget
 from monitor.drift.combine import FALSE_DISCOVERIES
-from monitor.drift.covered import covered_by
+from monitor.drift.covered import Covered, covered_by
 from monitor.drift.edetector import BETS, EMPTY
 from monitor.drift.evidence import Agreement, Completeness, Evidence, Shift
 from monitor.drift.judgement import Judgement, Reading, accept_rate, judge, read
@@ -95,8 +95,9 @@ class Battery:
         else:
             reading = read(summary, page, trains)
             state = _on_page(state, page, reading, run=summary.key.lumisection.run)
-            judged = self._judge(state, reading, page, summary)
-            state = self._detect(state, judged, page, summary, known, broken=broken)
+            covered = covered_by(known, page.shape)
+            judged = self._judge(state, reading, page, summary, covered)
+            state = self._detect(state, judged, page, summary, covered, broken=broken)
             alarm, shifts = (0.0, ()) if broken else self._case(state, judged, page)
         return state, Evidence(
             stream=summary.key.stream,
@@ -131,7 +132,7 @@ class Battery:
             lumisection=summary.key.lumisection,
         )
 
-    def _judge(self, state: BatteryState, reading: Reading, page: Page, summary: Summary) -> _Judged:
+    def _judge(self, state: BatteryState, reading: Reading, page: Page, summary: Summary, covered: Covered) -> _Judged:
         centre, tolerance = state.anchor.null(reading, page)
         # A page of one fill is anchored already; without pile-up, its decay would look like a change within the run.
         settled = state.anchor.settled & (page.fills > 1) & np.isfinite(summary.pileup) & ~page.scarce[reading.index]
@@ -142,7 +143,7 @@ class Battery:
             log_l=np.where(settled, anchored.log_l, float(EMPTY)),
             excess=np.where(settled, anchored.excess, np.nan),
         )
-        return _Judged(reading, judge(reading, self._bets), anchored, scan.look(summary, page))
+        return _Judged(reading, judge(reading, self._bets), anchored, scan.look(summary, page, dark=covered.cells))
 
     def _detect(
         self,
@@ -150,13 +151,12 @@ class Battery:
         judged: _Judged,
         page: Page,
         summary: Summary,
-        known: tuple[Known, ...],
+        covered: Covered,
         *,
         broken: bool,
     ) -> BatteryState:
         """Advance all detectors by one lumisection."""
         line, lumisection = self._line(page, judged.reading), summary.key.lumisection
-        covered = covered_by(known, page.shape)
         silent = covered.quantities[judged.reading.index] | broken
         steady = state.steady.advanced(judged.steady, line=line, lumisection=lumisection, void=silent)
         anchored = state.anchored.advanced(judged.anchored, line=line, lumisection=lumisection, void=silent)
@@ -166,7 +166,7 @@ class Battery:
             scan.stakes(page),
             line=line,
             lumisection=lumisection,
-            void=covered.windows | broken if known or broken else None,
+            void=covered.windows | broken if broken or covered.windows.any() else None,
         )
         suspicious = np.maximum(steady.evidence(), anchored.evidence()) >= SUSPICIOUS
         return replace(

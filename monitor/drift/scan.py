@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from monitor.drift.evidence import Shift, Where
 from monitor.observe.grid import MOST_COLUMNS
-from monitor.observe.maps import place
 from monitor.observe.summary import Summary
 from monitor.observe.windows import Windows, windows
 from monitor.reference.page import RARE, Page
@@ -162,12 +161,16 @@ class Look:
         return cls(seen, expected, np.maximum(expected, np.float32(FEWEST)), events)
 
 
-def look(summary: Summary, page: Page) -> Look:
-    """Count every window of `summary`, and what is expected there of as many objects in the same rows."""
+def look(summary: Summary, page: Page, *, dark: NDArray[np.bool_] | None = None) -> Look:
+    """Count every window of `summary`, and what is expected there of as many objects in the same rows.
+
+    Cells that are `dark`, because something is known there, are left out of their rows.
+    """
     panes, towers = windows(summary.shape), summary.counts["towers"]
     if not panes.panes:  # a model without a layout has no places
         return Look.of(np.zeros(0, np.float32), np.zeros(0, np.float32), summary.events)
-    both = np.stack([towers, page.places.shared(summary.shape, towers)], dtype=np.float32, casting="same_kind")
+    hoped = page.places.shared(summary.shape, towers, dark=dark)
+    both = np.stack([towers, hoped], dtype=np.float32, casting="same_kind")
     seen, expected = counted_in(panes, both)
     return Look.of(seen, expected, summary.events)
 
@@ -312,7 +315,7 @@ def _shift(i: int, scan: Scan, seen: Look, panes: Windows, staked: Stakes, *, ra
     pane, region = panes.pane_of(window), panes.region(window)
     expected, events = float(seen.expected[window]), max(seen.events, 1)
     return Shift(
-        quantity=f"{panes.layers[pane.layer].name} {pane.family} {place(region)}",
+        quantity=panes.name(window),
         family=pane.family,
         ratio=max(0.0, ratio),
         direction=(1, -1)[direction],

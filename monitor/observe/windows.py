@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.observe.grid import Grid
+from monitor.observe.maps import place
 from monitor.observe.section import Region
 from monitor.observe.shape import Shape
 
@@ -132,6 +133,11 @@ class Windows:
             eta=None if grid.flat else (grid.eta_edge(row), grid.eta_edge(row + pane.tall)),
             phi=(grid.phi_edge(column), grid.phi_edge(column + pane.wide)),
         )
+
+    def name(self, window: int) -> str:
+        """Return what a verdict calls a window: `jet region eta [-2.91, -1.52) phi [4.89, 5.59)`."""
+        pane = self.pane_of(window)
+        return f"{self.layers[pane.layer].name} {pane.family} {place(self.region(window))}"
 
     def overlap(self, one: int, other: int) -> bool:
         """Say whether two windows share a cell of the detector; those of different planes do not."""

@@ -49,9 +49,14 @@ class Places:
     lumisections: int
     fills: int
 
-    def shared(self, shape: Shape, towers: NDArray[np.int64]) -> Floats:
-        """Return the expected count of every cell, given how many objects the rows of `towers` hold; (cells,)."""
-        return _spread(_shares(self, shape), shape, towers)
+    def shared(self, shape: Shape, towers: NDArray[np.int64], *, dark: NDArray[np.bool_] | None = None) -> Floats:
+        """Return the expected count of every cell, given how many objects the rows of `towers` hold; (cells,).
+
+        What is known of the `dark` cells is left out of their rows: it says nothing of the others.
+        """
+        if dark is None or not dark.any():
+            return _spread(_shares(self, shape), shape, towers)
+        return _spread(_shares_of(np.where(dark, 0, self.towers), shape), shape, np.where(dark, 0, towers))
 
 
 def learn_places(rows: Sequence[Summary]) -> Places:

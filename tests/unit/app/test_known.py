@@ -219,3 +219,10 @@ def test_a_book_is_not_learnt_from_nothing():
     masked = KnownConditions((Known("HEM15 off", Lumisection(1, 1), object="jet"),))
     with CardShelf.open(emulator.Registry(MODELS)) as shelf, pytest.raises(Unlearnable, match="something is known in"):
         learned(fills, shelf=shelf, site=CMS, streams={STREAM: TOPIC}, known=masked)
+
+
+def test_check_takes_names_of_windows_and_of_single_objects(tmp_path: Path):
+    config = configured(tmp_path, MODELS)
+    names = '["met region *", "jet[0] present"]'
+    (tmp_path / "known.toml").write_text(f'[[condition]]\nkind = "off"\nfirst = [1, 1]\nquantities = {names}\n')
+    assert main(["check", str(config)]) == 0

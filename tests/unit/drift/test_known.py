@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import replace
+from functools import lru_cache
+from itertools import takewhile
 from math import tau
+from pathlib import Path
+from textwrap import dedent
 
 import numpy as np
 
+from emulator.detector import SCENARIOS, play
+from emulator.detector.faults import DeadRegion, Fault, Region
 from monitor.drift.battery import Battery
 from monitor.drift.budget import Budget
 from monitor.drift.covered import covered_by
@@ -16,11 +24,13 @@ from monitor.observe.summary import Summary
 from monitor.observe.windows import windows
 from monitor.trigger.known import Known, KnownConditions
 from monitor.trigger.lumisection import Lumisection
+from tests.unit.drift.detector import summaries
 from tests.unit.drift.test_battery import ONSET, page, run
 
 BATTERY = Battery(Budget(lumisection_seconds=23.3))
 DEAD = {"eta": (-3.1, -1.2), "phi": (4.6, 5.5)}
 MOVED = ("met*", "*harmonic*", "score*", "correlation*", "accept rate", "* pt *", "* multiplicity", "* present")
+DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "known-conditions.md"
 START = Lumisection(0, 1)
 
 
@@ -84,6 +94,38 @@ def test_a_dead_region_that_is_known_calls_nobody_and_the_next_fault_does():
     assert quiet[-1].known == ("HEM off",)
     hot = judged(run("hot-tower"), known)
     assert next(each.lumisection.ls for each in hot if each.alarm >= 1) <= ONSET + 3
+
+
+@lru_cache(maxsize=2)
+def run_with(fault: Fault) -> tuple[Summary, ...]:
+    return tuple(summaries(play(replace(SCENARIOS["quiet"], fault=fault, onset=ONSET + 1), seed=1, lumisections=80)))
+
+
+def wedge() -> Known:
+    """The wedge of the page on known conditions, as it is written there."""
+    lines = DOCUMENT.read_text(encoding="utf-8").split("\n")
+    start = next(number for number, line in enumerate(lines) if '"wedge 14 off"' in line)
+    table = takewhile(lambda line: line.startswith("    "), lines[start:])
+    found = tomllib.loads(dedent("\n".join(table)))
+    return Known(found["kind"], START, phi=tuple(found["phi"]), quantities=tuple(found["quantities"]))
+
+
+def test_a_dead_wedge_that_is_known_as_the_page_says_calls_nobody_and_a_hot_tower_elsewhere_does():
+    known = wedge()
+    assert known.phi is not None
+    dead = DeadRegion(Region((-5.2, 5.2), known.phi))
+    assert max(each.alarm for each in judged(run_with(dead))[ONSET:]) > 1
+    assert max(each.alarm for each in judged(run_with(dead), known)) < 0.5
+    hot = judged(run("hot-tower"), known)
+    assert next(each.lumisection.ls for each in hot if each.alarm >= 1) <= ONSET + 3
+
+
+def test_a_window_is_covered_by_its_name_too():
+    shape, panes = page().shape, windows(page().shape)
+    covered = covered_by((Known("off", START, quantities=("met region *", "jet tower * phi [0.00, *")),), shape)
+    names = {panes.name(window) for window in np.flatnonzero(covered.windows).tolist()}
+    assert {" ".join(name.split(" ")[:2]) for name in names} == {"met region", "jet tower"}
+    assert not covered.quantities.any()
 
 
 def test_a_scan_is_not_judged_but_agreement_is():
