@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -18,6 +19,15 @@ from emulator.pack import canonical
 from emulator.program_bytes import nameless, shape_from_json, to_bytes
 
 SCHEMA = "trigwatch-card/1"
+FEWEST_DIGITS = 8
+"""Hexadecimal digits of a digest that people must write for one to be meant."""
+_WRITTEN = re.compile(rf"(?:sha256:)?([0-9a-f]{{{FEWEST_DIGITS},64}})")
+
+
+def full_digest(written: str) -> str | None:
+    """Return (the beginning of) a digest as people write it with its `sha256:`, or None where it is not one."""
+    found = _WRITTEN.fullmatch(written)
+    return None if found is None else f"sha256:{found[1]}"
 
 
 class BrokenCard(ValueError):

@@ -5,7 +5,7 @@ name = "L1Menu_Collisions2026_v1_2_0"
 [[condition]]
 name = "L1_AXO_Nominal"
 label = "axol1tl_v5"
-digest = "sha256:6f4055872f19"   # or its beginning
+digest = "sha256:6f4055872f19"   # or its beginning, eight digits or more
 threshold = 1280                 # raw; left out: the card's
 """
 
@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulator.card import Card
+from emulator.card import FEWEST_DIGITS, BrokenCard, Card, full_digest
+from emulator.card_files import read
 from emulator.validity import Validity
 
 _KEYS = {"name": str, "label": str, "digest": str, "threshold": int}
@@ -93,24 +94,34 @@ def _condition(entry: Any, where: str) -> Condition:
     for key, value in entry.items():
         if not isinstance(value, _KEYS[key]) or isinstance(value, bool) or value == "":
             raise BadMenu(f"{where}: {key} is {value!r:.60}, not a {_KEYS[key].__name__} with something in it")
-    digest = entry["digest"] if entry["digest"].startswith("sha256:") else f"sha256:{entry['digest']}"
+    digest = full_digest(entry["digest"])
+    if digest is None:
+        raise BadMenu(f"{where}: digest is {entry['digest']!r:.80}: write {FEWEST_DIGITS} or more of its digits")
     return Condition(entry["name"], entry["label"], digest, entry.get("threshold"))
 
 
 def _finding(condition: Condition, cards: tuple[Card, ...], validity: Validity, menu: str) -> Finding:
     fits = [card for card in cards if card.digest.startswith(condition.digest)]
-    called = [card for card in cards if card.label == condition.label]
-    if len(fits) > 1:
+    if len({card.digest for card in fits}) > 1:
         return Finding(condition, None, f"{len(fits)} cards begin with this digest: write more of it")
     if not fits:
-        other = ", ".join(card.digest[7:19] for card in called)
+        other = ", ".join(card.digest[7:19] for card in cards if card.label == condition.label)
         return Finding(condition, None, f"not registered; {condition.label} is here as {other or 'nothing'}")
-    card = fits[0]
+    card = next((card for card in fits if card.label == condition.label), fits[0])
+    return Finding(condition, card, _wrong(condition, card, validity, menu))
+
+
+def _wrong(condition: Condition, card: Card, validity: Validity, menu: str) -> str:
+    """Say what is wrong with the card of a condition, "" if nothing is."""
     if card.label != condition.label:
-        return Finding(condition, card, f"this content is called {card.label} here")
+        return f"this content is called {card.label} here"
+    try:
+        read(card.path)  # what card.json says of itself is no proof of what lies beside it
+    except BrokenCard as error:
+        return str(error)
     intervals = validity.of(card.digest)
     if intervals and not any(not each.menus or menu in each.menus for each in intervals):
-        return Finding(condition, card, f"not valid under {menu}: {'; '.join(str(each) for each in intervals)}")
+        return f"not valid under {menu}: {'; '.join(str(each) for each in intervals)}"
     if condition.threshold is not None and condition.threshold != card.threshold:
-        return Finding(condition, card, f"the card's threshold is {card.threshold}, the menu's {condition.threshold}")
-    return Finding(condition, card, "")
+        return f"the card's threshold is {card.threshold}, the menu's {condition.threshold}"
+    return ""

@@ -2,7 +2,7 @@
 
 [[card]]
 label = "axol1tl_v5"
-digest = "sha256:6f4055872f19"   # or its beginning
+digest = "sha256:6f4055872f19"   # or its beginning, eight digits or more
 first_run = 380001
 last_run = 385200                # left out: still valid
 menus = ["L1Menu_2026_v1"]       # left out: every menu
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulator.card import Card
+from emulator.card import FEWEST_DIGITS, Card, full_digest
 
 FILE = "validity.toml"
 _KEYS = {"label": str, "digest": str, "first_run": int, "last_run": int, "menus": list}
@@ -112,7 +112,9 @@ def _interval(entry: Any, where: str, cards: Sequence[Card]) -> Interval:
 
 
 def _digest(entry: dict[str, Any], where: str, cards: Sequence[Card]) -> str:
-    wanted = entry["digest"] if entry["digest"].startswith("sha256:") else f"sha256:{entry['digest']}"
+    wanted = full_digest(entry["digest"])
+    if wanted is None:
+        raise BadValidity(f"{where}: digest is {entry['digest']!r:.80}: write {FEWEST_DIGITS} or more of its digits")
     found = {card.digest for card in cards if card.label == entry["label"] and card.digest.startswith(wanted)}
     if len(found) != 1:
         known = ", ".join(f"{card.label} {card.digest[:19]}…" for card in cards) or "none"

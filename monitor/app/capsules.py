@@ -10,8 +10,11 @@ import numpy as np
 
 import emulator
 from emulator.explain import first_divergence
-from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, why
+from monitor.app.console import GOOD, NO, Commands, Unusable, command, group, say, warn, warn_each, why
 from monitor.decide.capsule import Capsule
+
+# It is damaged, cannot be made to run here, does not survive this event, or never saw such inputs.
+NO_ANSWER = (emulator.NotCompiled, emulator.WorkerDied, emulator.WorkerHung, emulator.Poison, OSError, ValueError)
 
 
 def add(commands: Commands) -> None:
@@ -39,25 +42,35 @@ def replay(given: argparse.Namespace) -> int:
     say(f"{capsule.stream}, {capsule.lumisection}, event {capsule.event}: the menu announced {capsule.label}")
     cause = f"; its sample fits with {capsule.hypothesis}" if capsule.hypothesis else ""
     say(f"hardware {list(capsule.hardware)}, emulation then {list(capsule.emulated)}{cause}")
-    agrees = [_emulate(registry, card, capsule) for card in registry if card.n_inputs == len(capsule.inputs)]
-    if not agrees:
+    warn_each(registry.broken.values())
+    cards = [card for card in registry if card.n_inputs == len(capsule.inputs)]
+    if not cards:
         raise Unusable(f"no card in {given.models} takes {len(capsule.inputs)} inputs: name the folder that holds it")
-    return GOOD if any(agrees) else NO
+    scores = {card.digest: _emulate(card, capsule) for card in cards}
+    if scores.get(capsule.digest) is None:
+        warn(f"{capsule.label} {capsule.digest[:19]}, which the menu announced, gives no answer here: import its card")
+        return NO
+    if scores[capsule.digest] != capsule.emulated:
+        warn(
+            f"{capsule.label} gave {list(capsule.emulated)} then and gives {list(scores[capsule.digest] or ())} now, "
+            "which no exact card does: check it with `trigwatch model verify`"
+        )
+    return GOOD if scores[capsule.digest] == capsule.hardware else NO
 
 
-def _emulate(registry: emulator.Registry, card: emulator.Card, capsule: Capsule) -> bool:
-    """Say what `card` makes of the event; return whether the hardware agrees and the card is the announced one."""
-    with registry.load(card.digest) as model:
-        try:
-            score = tuple(model.score(np.array([capsule.inputs]))[0].tolist())
-        except (emulator.Poison, ValueError) as error:  # it does not survive this event, or never saw such inputs
-            say(f"{card.label:<24} {card.digest[:19]}  no answer: {error}")
-            return False
-        fits = score == capsule.hardware
-        say(f"{card.label:<24} {card.digest[:19]}  {list(score)}  {'= hardware' if fits else 'differs'}")
-        if capsule.trace and card.digest == capsule.digest:
-            _say_divergence(model, capsule)
-    return fits and card.digest == capsule.digest
+def _emulate(card: emulator.Card, capsule: Capsule) -> tuple[int, ...] | None:
+    """Say what `card` makes of the event, and return it; None where it gives no answer."""
+    try:
+        with emulator.load(card.path) as model:
+            score = tuple(int(value) for value in model.score(np.array([capsule.inputs]))[0])
+            fits = "= hardware" if score == capsule.hardware else "differs"
+            say(f"{card.label:<24} {card.digest[:19]}  {list(score)}  {fits}")
+            if capsule.trace and card.digest == capsule.digest:
+                _say_divergence(model, capsule)
+            return score
+    except NO_ANSWER as error:
+        say(f"{card.label:<24} {card.digest[:19]}  no answer: {error}")
+        return None
 
 
 def _say_divergence(model: emulator.Model, capsule: Capsule) -> None:

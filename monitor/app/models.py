@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -286,9 +286,18 @@ def list_cards(given: argparse.Namespace) -> int:
         say_table(("LABEL", "DIGEST", "INPUTS", "OUTPUTS", "THRESHOLD", "ENGINE", "VALID"), rows)
     for label, digests in registry.shared_labels().items():
         warn(f"label {label!r} names {len(digests)} models: {', '.join(each[:19] for each in digests)}")
-    for path, broken in registry.broken.items():
-        warn(f"{path}: {broken}")
-    return NO if registry.broken else GOOD
+    broken = [*registry.broken.values(), *_damaged(registry)]
+    warn_each(broken)
+    return NO if broken else GOOD
+
+
+def _damaged(cards: Iterable[emulator.Card]) -> Iterator[str]:
+    """Say which cards are not what their card.json says."""
+    for card in cards:
+        try:
+            read(card.path)
+        except emulator.BrokenCard as error:
+            yield str(error)
 
 
 def check_menu(given: argparse.Namespace) -> int:
@@ -303,6 +312,7 @@ def check_menu(given: argparse.Namespace) -> int:
         (each.condition.name, each.condition.label, each.condition.digest[7:19], each.wrong or "ok") for each in found
     ]
     say_table(("CONDITION", "LABEL", "DIGEST", menu.name), rows)
+    warn_each(registry.broken.values())
     return NO if any(each.wrong for each in found) else GOOD
 
 

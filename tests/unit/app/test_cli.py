@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import emulator
+from emulator.card_files import GOLDEN
 from emulator.detector import MODELS, SCENARIOS, play
 from monitor.app.cli import main, parser
 from monitor.app.simulate import produce
@@ -500,6 +501,35 @@ def test_a_capsule_that_no_card_can_take_is_a_wrong_call(run: Run, capsule: dict
     status, _, spoken = run("capsule", "replay", tmp_path / "m.json", "--models", MODELS)
     assert status == 2
     assert "takes 5 inputs" in spoken[0]
+
+
+def test_a_card_that_gives_no_answer_is_said_and_the_others_are_asked(
+    run: Run, capsule: dict[str, Any], tmp_path: Path
+):
+    shutil.copytree(MODELS, tmp_path / "site")
+    golden = tmp_path / "site" / "l1anomaly_v1" / GOLDEN
+    golden.write_bytes(golden.read_bytes()[:-1])
+    (tmp_path / "site" / "empty").mkdir()
+    (tmp_path / "m.json").write_text(altered(capsule, hardware=capsule["emulated"]))
+    status, said, spoken = run("capsule", "replay", tmp_path / "m.json", "--models", tmp_path / "site")
+    assert status == 0
+    assert [line.split()[0] for line in said[2:] if "no answer: " in line] == ["l1anomaly_v1"]
+    assert any("empty" in line for line in spoken)
+
+
+def test_an_announced_model_that_is_not_here_is_said(run: Run, capsule: dict[str, Any], tmp_path: Path):
+    shutil.copytree(V1, tmp_path / "site" / "l1anomaly_v1")
+    (tmp_path / "m.json").write_text(json.dumps(capsule))
+    status, _, spoken = run("capsule", "replay", tmp_path / "m.json", "--models", tmp_path / "site")
+    assert status == 1
+    assert "which the menu announced, gives no answer here" in spoken[0]
+
+
+def test_an_exact_card_that_answers_otherwise_than_then_is_said(run: Run, capsule: dict[str, Any], tmp_path: Path):
+    (tmp_path / "m.json").write_text(altered(capsule, emulated=[capsule["emulated"][0] + 1]))
+    status, _, spoken = run("capsule", "replay", tmp_path / "m.json", "--models", MODELS)
+    assert status == 1
+    assert "which no exact card does" in spoken[0]
 
 
 def test_a_capsule_with_a_hardware_trace_names_the_first_layer_that_differs(

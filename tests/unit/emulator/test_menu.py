@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import emulator
+from emulator.card_files import PROGRAM
 from emulator.detector import MODELS
 from monitor.app.cli import main
 
@@ -41,10 +42,9 @@ def test_what_is_registered_as_the_menu_says_is_good(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (condition("A", "l1anomaly_v1", "sha256:0000"), f"not registered; l1anomaly_v1 is here as {V1.digest[7:19]}"),
-        (condition("A", "axo", "0000"), "not registered; axo is here as nothing"),
+        (condition("A", "l1anomaly_v1", "00000000"), f"not registered; l1anomaly_v1 is here as {V1.digest[7:19]}"),
+        (condition("A", "axo", "00000000"), "not registered; axo is here as nothing"),
         (condition("A", "l1anomaly_v2", V1.digest), "this content is called l1anomaly_v1 here"),
-        (condition("A", "l1anomaly_v1", "sha256:"), "2 cards begin with this digest"),
         (condition("A", "l1anomaly_v1", V1.digest, "threshold = 1"), f"the card's threshold is {V1.threshold}"),
     ],
 )
@@ -64,6 +64,30 @@ def test_a_card_is_good_only_under_the_menus_it_is_valid_for(tmp_path: Path) -> 
         assert found(tmp_path, condition("A", "l1anomaly_v1", V1.digest), site)[0].wrong == wrong
 
 
+def test_a_card_in_two_folders_is_one_model(tmp_path: Path) -> None:
+    shutil.copytree(MODELS, tmp_path / "site")
+    shutil.copytree(V1.path, tmp_path / "site" / "copy")
+    assert found(tmp_path, condition("A", "l1anomaly_v1", V1.digest), tmp_path / "site")[0].wrong == ""
+
+
+def test_content_that_is_not_what_the_card_says_is_not_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(MODELS, site)
+    shutil.copy(V2.path / PROGRAM, site / V1.path.name / PROGRAM)
+    assert PROGRAM in found(tmp_path, condition("A", "l1anomaly_v1", V1.digest), site)[0].wrong
+    assert main(["model", "list", str(site)]) == 1
+    assert PROGRAM in capsys.readouterr().err
+
+
+def test_a_menu_is_told_of_cards_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(MODELS, site)
+    (site / V1.path.name / "card.json").write_text("{")
+    assert "not registered" in found(tmp_path, condition("A", "l1anomaly_v1", V1.digest), site)[0].wrong
+    assert main(["model", "menu", str(tmp_path / "menu.toml"), "--models", str(site)]) == 1
+    assert f"{V1.path.name}/card.json" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -73,9 +97,11 @@ def test_a_card_is_good_only_under_the_menus_it_is_valid_for(tmp_path: Path) -> 
         ('name = "m"\nseed = 1\n[[condition]]\n', r"holds \['condition', 'name', 'seed'\]"),
         (HEAD + "condition = [3]\n", "condition 1 is 3"),
         (HEAD + '[[condition]]\nname = "A"\n', r"missing \['label', 'digest'\]"),
-        (HEAD + condition("A", "l", "d", 'threshold = "9"'), "threshold is '9', not a int"),
-        (HEAD + condition("A", "", "d"), "label is ''"),
-        (HEAD + condition("A", "l", "d") * 2, "names 'A' more than once"),
+        (HEAD + condition("A", "l", "0" * 12, 'threshold = "9"'), "threshold is '9', not a int"),
+        (HEAD + condition("A", "", "0" * 12), "label is ''"),
+        (HEAD + condition("A", "l", "0" * 12) * 2, "names 'A' more than once"),
+        (HEAD + condition("A", "l", "sha256:0123"), "digest is 'sha256:0123': write 8 or more of its digits"),
+        (HEAD + condition("A", "l", "axol1tl_v5"), "digest is 'axol1tl_v5'"),
     ],
 )
 def test_a_file_that_cannot_be_followed_is_refused_by_name(content: str, said: str, tmp_path: Path) -> None:
