@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
@@ -101,13 +101,26 @@ def _check_fml(path: Path) -> None:
         # A reader of archives stops at their last file, and would not miss what should come behind it.
         with gzip.open(path) as file:
             content = io.BytesIO(file.read())
-        with tarfile.open(fileobj=content) as archive:
-            names = archive.getnames()
+        with tarfile.open(fileobj=content, mode="r:") as archive:
+            members = archive.getmembers()
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         said = f"is not what hls4ml's `graph.save` writes, or was cut off: {error}"
         raise UnreadableModel(f"{path} {said}: {AGAIN}") from error
-    if "config.json" not in names:
-        raise UnreadableModel(f"{path} is not what hls4ml's `graph.save` writes, it has no config.json: {AGAIN}")
+    wrong = next(filter(None, map(_stray, members)), None)
+    if wrong is None and "config.json" not in (member.name for member in members):
+        wrong = "it has no config.json"
+    if wrong:
+        raise UnreadableModel(f"{path} is not what hls4ml's `graph.save` writes, {wrong}: {AGAIN}")
+
+
+def _stray(member: tarfile.TarInfo) -> str | None:
+    """Return what is wrong with a member, since hls4ml unpacks whatever there is, wherever it says."""
+    inside = PurePosixPath(member.name)
+    if inside.is_absolute() or ".." in inside.parts:
+        return f"its {member.name!r} leaves its folder"
+    if not (member.isreg() or member.isdir()):
+        return f"its {member.name!r} is neither a plain file nor a folder"
+    return None
 
 
 _CHECKS: Mapping[str, Callable[[Path], None]] = MappingProxyType(

@@ -130,6 +130,30 @@ def test_a_saved_graph_that_was_cut_off_or_lacks_a_part_is_said_to_be_so(
     assert "was cut off" in refused(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("../../evil", tarfile.REGTYPE, "'../../evil' leaves its folder"),
+        ("weights/../../evil", tarfile.REGTYPE, "'weights/../../evil' leaves its folder"),
+        ("/nowhere/evil", tarfile.REGTYPE, "'/nowhere/evil' leaves its folder"),
+        ("link", tarfile.SYMTYPE, "'link' is neither a plain file nor a folder"),
+        ("link", tarfile.LNKTYPE, "'link' is neither a plain file nor a folder"),
+        ("device", tarfile.CHRTYPE, "'device' is neither a plain file nor a folder"),
+        ("pipe", tarfile.FIFOTYPE, "'pipe' is neither a plain file nor a folder"),
+    ],
+)
+def test_a_saved_graph_whose_members_leave_their_folder_is_refused(
+    name: str, kind: bytes, said: str, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    path = tmp_path / "net.fml"
+    with tarfile.open(path, "w:gz") as archive:
+        for each in ("config.json", name):
+            entry = tarfile.TarInfo(each)
+            entry.type, entry.linkname = (kind, "config.json") if each == name else (tarfile.REGTYPE, "")
+            archive.addfile(entry, io.BytesIO())
+    assert f"{path} is not what hls4ml's `graph.save` writes, its {said}" in refused(path)
+
+
 @pytest.mark.parametrize("content", ["[]", "null", "{}", '{"class_name": "Model"}', '{"class_name": 1, "config": []}'])
 def test_json_that_is_no_network_is_told_what_writes_one(
     content: str, refused: Callable[..., str], tmp_path: Path
