@@ -1,9 +1,15 @@
-"""The C++ compiler of this machine, and the shared libraries that it made: cached by sources, compiler and flags."""
+"""The C++ compiler of this machine, and the shared libraries that it made: cached by sources, compiler and flags.
+
+Behind a cached library stands the SHA-256 of what comes before it, which no loader looks at. What a power loss or a
+full disk left would end the process that loads it, so it is compiled again instead. It is one file, since two cannot be
+replaced in one move.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -19,6 +25,7 @@ STANDARDS = ("-std=c++23", "-std=c++17", "-std=c++11")
 """Newest first: hls4ml's own build script takes the newest that the compiler knows."""
 
 _COMPILE_SECONDS = 900.0
+_LOG = logging.getLogger(__name__)
 
 
 class NotCompiled(RuntimeError):
@@ -78,7 +85,7 @@ def library_of(
     machine: Mapping[str, str] | None = None,
     cache: Path | None = None,
 ) -> Path:
-    """Return the shared library of `sources`, compiling it where the cache has none.
+    """Return the shared library of `sources`, compiling it where the cache has none that is whole.
 
     Parameters
     ----------
@@ -103,7 +110,7 @@ def library_of(
     for part in parts:
         key.update(part.encode() + b"\n")
     library = (_cache_directory(kind) if cache is None else cache) / f"{key.hexdigest()[:40]}.so"
-    if not library.exists():
+    if not _is_whole(library):
         _compile_into(library, sources, unit=unit, tool=tool)
     return library
 
@@ -127,20 +134,44 @@ def unpack_sources(sources: Mapping[str, bytes], directory: Path) -> None:
         (directory / path).write_bytes(content)
 
 
+def _is_whole(library: Path) -> bool:
+    """Whether a library is there as it was compiled; a line in the log if it is there otherwise."""
+    try:
+        content = memoryview(library.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        _LOG.warning("%s cannot be read (%s): it is compiled again", library, error.strerror)
+        return False
+    size = hashlib.sha256().digest_size
+    whole = hashlib.sha256(content[:-size]).digest() == content[-size:]
+    if not whole:
+        _LOG.warning("%s is not what was compiled into it: it is compiled again", library)
+    return whole
+
+
 def _compile_into(library: Path, sources: Mapping[str, bytes], *, unit: str, tool: Compiler) -> None:
-    """Compile beside the library and move it into place: two processes may do so at the same time."""
+    """Compile beside the library and move it into place: several processes may do so at the same time."""
     try:
         library.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        build = tempfile.TemporaryDirectory(dir=library.parent, prefix="build-")
+        with tempfile.TemporaryDirectory(dir=library.parent, prefix="build-") as directory:
+            unpack_sources(sources, Path(directory))
+            tool.run(unit, "-o", "model.so", directory=Path(directory))
+            _seal(Path(directory) / "model.so")
+            (Path(directory) / "model.so").replace(library)
     except OSError as error:
         raise NotCompiled(
             f"compiled models cannot be kept in {library.parent} ({error.strerror}): set XDG_CACHE_HOME to a directory "
             "that this process may write"
         ) from error
-    with build as directory:
-        unpack_sources(sources, Path(directory))
-        tool.run(unit, "-o", "model.so", directory=Path(directory))
-        (Path(directory) / "model.so").replace(library)
+
+
+def _seal(library: Path) -> None:
+    """Put the checksum behind what was compiled, and both onto the disk."""
+    with library.open("rb+") as file:
+        file.write(hashlib.file_digest(file, "sha256").digest())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _run(command: list[str], directory: Path) -> str:

@@ -41,6 +41,15 @@ def test_an_imported_library_is_a_card_and_its_engine_is_abi(folder: Path) -> No
     assert (card.path / "emulator.so").read_bytes() == (folder / "good.so").read_bytes()
 
 
+def test_a_damaged_driver_in_the_cache_is_no_damage_of_the_card(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    card = made(folder, "good", **GOOD)
+    (driver,) = (folder / "cache" / "trigwatch" / "abi").iterdir()
+    driver.write_bytes(driver.read_bytes()[:9000])
+    with emulator.load(card.path) as model:
+        assert model.engine == "abi"
+
+
 def test_a_registry_finds_it_by_digest(folder: Path) -> None:
     card = made(folder, "good", **GOOD)
     with emulator.Registry(folder / "cards").load(card.digest, "abi") as model:
