@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from emulator.card import BrokenCard, Card
 from emulator.card_files import LABEL, put_in_place, read, refuse_other
+from emulator.card_lock import locked
 from emulator.model import load
 
 _LARGEST = 2**30
@@ -71,12 +72,13 @@ def unpack(archive: Path, out: Path) -> tuple[Card, ...]:
     with tempfile.TemporaryDirectory(dir=out, prefix=".unpacking-") as directory:
         folders = _extracted(archive, Path(directory))
         cards = [_checked(folder, archive) for folder in folders]
-        for card in cards:
-            if (out / card.label).exists():
-                refuse_other(out / card.label, card.digest)
-        for folder, card in zip(folders, cards, strict=True):
-            folder.chmod(0o755)
-            put_in_place(folder, out / card.label)
+        with locked(out):
+            for card in cards:
+                if (out / card.label).exists():
+                    refuse_other(out / card.label, card.digest)
+            for folder, card in zip(folders, cards, strict=True):
+                folder.chmod(0o755)
+                put_in_place(folder, out / card.label)
     return tuple(read(out / card.label).card for card in cards)
 
 

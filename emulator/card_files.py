@@ -25,12 +25,14 @@ from numpy.typing import NDArray
 from emulator import program_bytes
 from emulator.abi.manifest import BadManifest, Manifest
 from emulator.card import BrokenCard, Card, digest_of, from_json, listed_files, to_json
+from emulator.card_lock import locked
 from emulator.graph import Program
 from emulator.pack import Unreadable, pack, unpack
 
 LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 CARD, PROGRAM, GOLDEN, SOURCES = "card.json", "program", "golden", "csim.tar.xz"
 LIBRARY, MANIFEST = "emulator.so", "manifest.json"
+_WRITING = ".writing-"
 _LARGEST = 256 * 2**20
 _AGAIN = "restore the directory from a copy, or import the model again"
 
@@ -88,16 +90,23 @@ def write(contents: Contents) -> None:
     path = contents.card.path
     if not LABEL.fullmatch(contents.card.label):
         raise ValueError(f"label {contents.card.label!r} is not a name: use up to 64 of A-Z a-z 0-9 _ . -")
-    if path.exists():
-        refuse_other(path, contents.card.digest)
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    try:
-        _fill(new, contents)
-        new.chmod(0o755)
-        put_in_place(new, path)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+    with locked(path.parent):
+        if path.exists():
+            refuse_other(path, contents.card.digest)
+        _clear(path.parent)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=_WRITING) as directory:
+            new = Path(directory) / path.name
+            new.mkdir()
+            _fill(new, contents)
+            new.chmod(0o755)
+            put_in_place(new, path)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed processes left half written: under the lock nobody else is writing."""
+    for left in folder.glob(f"{_WRITING}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def read_card(path: Path) -> Card:
@@ -152,14 +161,18 @@ def _fill(directory: Path, contents: Contents) -> None:
 
 
 def put_in_place(new: Path, path: Path) -> None:
-    """Move the directory `new` to `path`; what is there is replaced."""
-    if path.exists():
-        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-        path.replace(old)
+    """Move the directory `new` to `path`, whose folder is locked; what is there is replaced, or stays if that fails."""
+    if not path.exists():
         new.replace(path)
-        shutil.rmtree(old)
-    else:
-        new.replace(path)
+        return
+    # Never cleared away: whoever is killed between the two moves leaves the only copy there.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-replaced-") as directory:
+        old = path.replace(Path(directory) / path.name)
+        try:
+            new.replace(path)
+        except OSError:
+            old.replace(path)
+            raise
 
 
 def refuse_other(path: Path, digest: str) -> None:

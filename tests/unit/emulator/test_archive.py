@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import emulator
+from emulator.card_lock import LOCK
 from emulator.detector import MODELS
 
 V1, V2 = Path(MODELS) / "l1anomaly_v1", Path(MODELS) / "l1anomaly_v2"
@@ -44,7 +45,7 @@ def test_cards_come_out_as_they_went_in_and_equal_cards_give_equal_bytes(tmp_pat
     for path in (V1, V2):
         assert files(tmp_path / "models" / path.name) == files(path)
     emulator.unpack(tmp_path / "b.tar.xz", tmp_path / "models")  # once more: the same cards may be there
-    assert {path.name for path in (tmp_path / "models").iterdir()} == {V1.name, V2.name}
+    assert {path.name for path in (tmp_path / "models").iterdir()} == {LOCK, V1.name, V2.name}
 
 
 def test_another_card_of_the_same_label_is_in_the_way_and_nothing_is_unpacked(tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ def test_another_card_of_the_same_label_is_in_the_way_and_nothing_is_unpacked(tm
     shutil.copytree(V2, tmp_path / "models" / V1.name)
     with pytest.raises(FileExistsError, match="holds another model"):
         emulator.unpack(tmp_path / "cards.tar.xz", tmp_path / "models")
-    assert [path.name for path in (tmp_path / "models").iterdir()] == [V1.name]
+    assert {path.name for path in (tmp_path / "models").iterdir()} == {LOCK, V1.name}
 
 
 def test_a_changed_card_is_refused_and_nothing_is_unpacked(tmp_path: Path) -> None:

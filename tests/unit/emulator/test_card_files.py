@@ -1,12 +1,16 @@
 import dataclasses
+import fcntl
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emulator.card import Card, Certificate, digest_of
-from emulator.card_files import Contents, Golden, read, read_card, write
+from emulator.card_files import Contents, Golden, put_in_place, read, read_card, write
+from emulator.card_lock import LOCK
 from emulator.formats import Format
 from emulator.graph import Cast, Dense, Program, Tensor
 from emulator.layout import Axis, Layout, ObjectGroup
@@ -52,6 +56,27 @@ def contents(path: Path, network: Program | None = None, *, label: str = "v1", t
     )
     golden = Golden(np.array([[1, 2], [-128, 127]]), np.array([[0, 1], [2, -3]]))
     return Contents(card=card, program=network, golden=golden, sources=SOURCES)
+
+
+def visible(folder: Path) -> list[str]:
+    """Return what is in a folder of cards beside its lock."""
+    return sorted(entry.name for entry in folder.iterdir() if entry.name != LOCK)
+
+
+def at_once(cards: list[Contents]) -> list[FileExistsError | None]:
+    """Write all cards at the same time, each in a thread; return what each was refused with."""
+    together = threading.Barrier(len(cards))
+
+    def one(card: Contents) -> FileExistsError | None:
+        together.wait()
+        try:
+            write(card)
+        except FileExistsError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(len(cards)) as pool:
+        return list(pool.map(one, cards))
 
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
@@ -116,7 +141,7 @@ def test_the_same_model_may_be_written_again(tmp_path: Path) -> None:
     newer = dataclasses.replace(again.card, certificate=dataclasses.replace(CERTIFICATE, random=99))
     write(dataclasses.replace(again, card=newer))
     assert read_card(tmp_path / "v1").certificate.random == 99
-    assert [entry.name for entry in tmp_path.iterdir()] == ["v1"]
+    assert visible(tmp_path) == ["v1"]
 
 
 def test_another_model_is_never_overwritten(tmp_path: Path) -> None:
@@ -124,7 +149,53 @@ def test_another_model_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="holds another model"):
         write(contents(tmp_path, program(weight=2)))
     assert read_card(tmp_path / "v1").digest == contents(tmp_path).card.digest
-    assert [entry.name for entry in tmp_path.iterdir()] == ["v1"]
+    assert visible(tmp_path) == ["v1"]
+
+
+def test_of_two_models_written_under_one_label_at_once_one_is_refused(tmp_path: Path) -> None:
+    for attempt in range(20):
+        folder = tmp_path / str(attempt)
+        cards = [contents(folder), contents(folder, program(weight=2))]
+        refused = at_once(cards)
+        (kept,) = (card.card.digest for card, error in zip(cards, refused, strict=True) if error is None)
+        assert read(folder / "v1").card.digest == kept
+        assert visible(folder) == ["v1"]
+
+
+def test_one_model_may_be_written_by_several_at_once(tmp_path: Path) -> None:
+    for attempt in range(20):
+        folder = tmp_path / str(attempt)
+        assert at_once([contents(folder)] * 4) == [None] * 4
+        read(folder / "v1")
+        assert visible(folder) == ["v1"]
+
+
+def test_another_process_that_writes_is_waited_for(tmp_path: Path) -> None:
+    with (tmp_path / LOCK).open("ab") as held, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        writing = pool.submit(write, contents(tmp_path))
+        with pytest.raises(TimeoutError):
+            writing.result(timeout=0.2)
+        fcntl.flock(held, fcntl.LOCK_UN)
+        writing.result(timeout=30)
+    assert visible(tmp_path) == ["v1"]
+
+
+def test_what_a_killed_process_left_is_cleared_away_by_the_next(tmp_path: Path) -> None:
+    write(contents(tmp_path))
+    (tmp_path / ".v1-notes").mkdir()
+    (tmp_path / ".writing-ab12cd34").mkdir()
+    (tmp_path / ".writing-ab12cd34" / "golden").touch()
+    write(contents(tmp_path))
+    assert visible(tmp_path) == [".v1-notes", "v1"]
+
+
+def test_a_card_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
+    write(contents(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        put_in_place(tmp_path / "nothing", tmp_path / "v1")
+    read(tmp_path / "v1")
+    assert visible(tmp_path) == ["v1"]
 
 
 def test_something_else_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
