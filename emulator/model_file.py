@@ -28,8 +28,8 @@ def refuse_unreadable(path: Path, *, weights: Path | None = None) -> None:
     Raises
     ------
     UnreadableModel
-        It is not there, empty, cut off, or nothing that can be imported. Only what a reader of its own must look into
-        (`.onnx`, the weights of Keras) may still be so.
+        It is not there, cannot be read, is empty, cut off, or nothing that can be imported. Only what a reader of its
+        own must look into (`.onnx`, the weights of Keras) may still be so.
     """
     if path.is_dir():
         if not (path / PROJECT).is_file():
@@ -52,8 +52,13 @@ def weights_beside(path: Path) -> Path:
 
 
 def refuse_empty(path: Path) -> None:
-    """Raise `UnreadableModel` for a file without content."""
-    if not path.stat().st_size:
+    """Raise `UnreadableModel` for a file without content, or one that this user may not read."""
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise _closed(path, error) from error
+    if empty:
         raise UnreadableModel(f"{path} is empty: {AGAIN}")
 
 
@@ -61,8 +66,14 @@ def read_json(path: Path) -> Any:
     """Return the content of a JSON file; raises `UnreadableModel`."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _closed(path, error) from error
     except (ValueError, RecursionError) as error:
         raise UnreadableModel(f"{path} is not JSON, or was cut off: {error}: {AGAIN}") from error
+
+
+def _closed(path: Path, error: OSError) -> UnreadableModel:
+    return UnreadableModel(f"{path} cannot be read: {error.strerror}: check its permissions")
 
 
 def _refuse_missing(path: Path, weights: Path) -> None:

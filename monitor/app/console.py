@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -106,6 +107,15 @@ def refuse_nowhere(path: Path) -> None:
         raise Unusable(f"{path}: {path.parent} is not a folder: make it first")
     if path.is_dir():
         raise Unusable(f"{path} is a folder: name a file")
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Refuse a folder that cannot be written, or made, before minutes are spent on its content. Raises `Unusable`."""
+    there = next(each for each in (folder, *folder.absolute().parents) if os.access(each, os.F_OK))
+    if not there.is_dir():
+        raise Unusable(f"{there} is not a folder: name another one")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise Unusable(f"{there} cannot be written by this user: name another folder, or change its permissions")
 
 
 def say(line: str = "") -> None:

@@ -25,6 +25,7 @@ from monitor.app.console import (
     Unusable,
     command,
     group,
+    refuse_unwritable,
     say,
     say_json,
     say_table,
@@ -35,7 +36,7 @@ from monitor.app.console import (
 )
 
 IO_TYPES = ("io_parallel", "io_stream")
-WRONG_CALL = (FileNotFoundError, FileExistsError, NotADirectoryError, ValueError)
+WRONG_CALL = (OSError, ValueError)
 
 
 def add(commands: Commands) -> None:
@@ -163,6 +164,7 @@ def unpack_cards(given: argparse.Namespace) -> int:
 
 def import_model(given: argparse.Namespace) -> int:
     """Make a card."""
+    refuse_unwritable(given.out)
     replaced = (given.out / given.label / CARD).is_file()
     try:
         layout = None if given.layout is None else emulator.Layout.read(given.layout)
@@ -173,7 +175,7 @@ def import_model(given: argparse.Namespace) -> int:
         warn(str(error))
         return NO
     except WRONG_CALL as error:
-        raise Unusable(str(error)) from error
+        raise Unusable(why(error)) from error
     _say_card(card)
     warn_each(_remarks(card, replaced=replaced))
     return GOOD
@@ -381,8 +383,11 @@ def _registry(folder: Path) -> emulator.Registry:
 
 def _refuse_no_card(path: Path) -> None:
     """Raise `Unusable` where nothing at `path` was ever a card: that is a slip of the pen, no broken card."""
-    if any((path / name).is_file() for name in (CARD, GOLDEN, PROGRAM)):
-        return
+    try:
+        if any((path / name).is_file() for name in (CARD, GOLDEN, PROGRAM)):
+            return
+    except OSError as error:
+        raise Unusable(f"{path} cannot be read: {error.strerror}: check its permissions") from error
     inside = sorted(str(each.parent) for each in path.glob(f"*/{CARD}"))
     if inside:
         raise Unusable(f"{path} is a folder of cards: name one of them, {', '.join(inside)}")
