@@ -12,6 +12,7 @@ from emulator.card import BrokenCard, Card, Certificate
 from emulator.certify import Comparison, NotCertified, verify
 from emulator.engines.compiler import NotCompiled
 from emulator.formats import Format
+from emulator.hls_config import BadConfiguration
 from emulator.importing import import_conifer, import_hls4ml
 from emulator.importing_abi import UnfitEmulator, import_abi
 from emulator.layout import Axis, BadLayout, Layout, ObjectGroup
@@ -25,6 +26,7 @@ from emulator.worker import WorkerDied, WorkerHung
 __all__ = [
     "Axis",
     "BadArchive",
+    "BadConfiguration",
     "BadLayout",
     "BadManifest",
     "BadMenu",

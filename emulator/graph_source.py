@@ -12,6 +12,7 @@ from typing import Any
 
 import hls4ml
 
+from emulator.hls_config import Watched, checked
 from emulator.importers.files import IO_TYPE, read_keras, read_keras3, read_onnx, refuse_nonfinite
 from emulator.model_file import AGAIN, PROJECT, UnreadableModel, refuse_empty, refuse_unreadable, weights_beside
 
@@ -45,6 +46,8 @@ def read_graph(
     ------
     UnreadableModel
         It is none of these, not whole, has a weight that is no number, or hls4ml cannot convert it.
+    BadConfiguration
+        `hls_config` has a part that hls4ml does not know, or settings for a layer that the model has not got.
     """
     if isinstance(source, hls4ml.model.ModelGraph):
         refuse_nonfinite(_weights(source), Path("the model"))
@@ -53,11 +56,15 @@ def read_graph(
         raise UnreadableModel(f"{type(source).__name__} is neither an hls4ml ModelGraph nor a path")
     path = Path(source)
     refuse_unreadable(path, weights=weights)
+    config = checked(hls_config) if hls_config else {}
+    layers = Watched(config.get("LayerName", {}))
+    if layers:
+        config["LayerName"] = layers
     try:
         # hls4ml tells its progress on stdout, and its readers warn of old spellings in files that they understand.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            graph = _converted(path, weights=weights, hls_config=hls_config, backend=backend, io_type=io_type)
+            graph = _converted(path, weights=weights, hls_config=config, backend=backend, io_type=io_type)
     except UnreadableModel:
         raise
     except Exception as error:  # hls4ml raises bare Exception and AssertionError for a layer that it does not know
@@ -65,6 +72,7 @@ def read_graph(
     for warning in told:
         _LOG.info("%s: %s", path, warning.message)
     refuse_nonfinite(_weights(graph), path)
+    layers.refuse_unknown(path)
     return graph
 
 

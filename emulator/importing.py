@@ -94,6 +94,8 @@ def import_hls4ml(
     ------
     UnreadableModel, Unwritable
         hls4ml cannot convert the model, or not write C++ that takes raw integers.
+    BadConfiguration
+        `hls_config` names a part or a layer that there is not.
     NotCertified
         `exact`, and the integer program is not.
     NotCompiled

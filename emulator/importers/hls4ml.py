@@ -107,7 +107,8 @@ compared.
 ALIASES = frozenset(("clone_stream", "repack_stream"))
 """What hands a stream on, to several readers or in another packing, as it is."""
 
-_BACKENDS = ("Vivado", "Vitis", "VivadoAccelerator")
+BACKENDS = ("Vivado", "Vitis", "VivadoAccelerator")
+"""Of hls4ml, those whose C++ computes as the programs do; the others compile another library."""
 _IO_TYPES = ("io_parallel", "io_stream")
 
 
@@ -141,8 +142,8 @@ def import_graph(graph: Any) -> Program:
 
 def _check_kind(graph: Any) -> None:
     backend = str(graph.config.config.get("Backend"))
-    if backend not in _BACKENDS:
-        raise NotExact("the model", f"hls4ml backend {backend} is not one of {', '.join(_BACKENDS)}")
+    if backend not in BACKENDS:
+        raise NotExact("the model", f"hls4ml backend {backend} is not one of {', '.join(BACKENDS)}")
     kind = graph.config.get_config_value("IOType")
     if kind not in _IO_TYPES:
         raise NotExact("the model", f"{kind} is not one of {', '.join(_IO_TYPES)}")

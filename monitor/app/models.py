@@ -14,8 +14,11 @@ import emulator
 from emulator.card import raw_bounds
 from emulator.card_files import CARD, GOLDEN, PROGRAM, read
 from emulator.certify import EVENTS
+from emulator.conversion import conversion_of
 from emulator.difference import changes
+from emulator.hls_config import read_hls_config
 from emulator.importers.conifer import is_ensemble
+from emulator.importers.hls4ml import BACKENDS
 from emulator.model_file import UnreadableModel, read_json
 from emulator.validity import FILE
 from monitor.app.console import (
@@ -94,6 +97,15 @@ def _add_import(parts: Commands) -> None:
         choices=IO_TYPES,
         help="how hls4ml's layers hand values on in an .onnx, .keras or Keras .json model: all at once, or one after "
         f"the other (default: {IO_TYPES[0]}); .fml files and projects bring their own",
+    )
+    parser.add_argument(
+        "--hls-config",
+        type=Path,
+        help="JSON or YAML file: hls4ml's configuration of the firmware, for the same models; without it every number "
+        "is fixed<16,6>, the reuse factor 1 (docs/reference/models.md)",
+    )
+    parser.add_argument(
+        "--backend", choices=BACKENDS, help=f"which of hls4ml's backends converts them (default: {BACKENDS[0]})"
     )
     parser.add_argument(
         "--events", type=whole(1), default=EVENTS, help="random inputs to compare, directed ones come on top"
@@ -221,17 +233,25 @@ def _import_model(given: argparse.Namespace, layout: emulator.Layout | None) -> 
         "exact": given.exact,
     }
     if _is_ensemble(given.source):
-        _refuse_io_type(given, f"{given.source} holds trees, which hand nothing on")
+        _refuse_conversion(given, f"{given.source} holds trees, which conifer has converted already")
         return emulator.import_conifer(given.source, **wanted)
     if given.source.is_dir() or given.source.suffix == ".fml":
-        _refuse_io_type(given, f"{given.source} is converted already and brings its own")
-    conversion = None if given.io_type is None else {"io_type": given.io_type}
+        _refuse_conversion(given, f"{given.source} is converted already and brings its own")
+    conversion = _conversion(given)
+    if given.hls_config is not None:
+        conversion["hls_config"] = read_hls_config(given.hls_config)
     return emulator.import_hls4ml(given.source, **wanted, conversion=conversion)
 
 
-def _refuse_io_type(given: argparse.Namespace, reason: str) -> None:
-    if given.io_type is not None:
-        raise Unusable(f"--io-type {given.io_type}: {reason}: leave the option out")
+def _conversion(given: argparse.Namespace) -> dict[str, Any]:
+    """Return what was said about how to convert, as it was said."""
+    said = {"io_type": given.io_type, "hls_config": given.hls_config, "backend": given.backend}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _refuse_conversion(given: argparse.Namespace, reason: str) -> None:
+    for name, value in _conversion(given).items():
+        raise Unusable(f"--{name.replace('_', '-')} {value}: {reason}: leave the option out")
 
 
 def _is_ensemble(path: Path) -> bool:
@@ -247,7 +267,7 @@ def _is_ensemble(path: Path) -> bool:
 def _import_library(given: argparse.Namespace, layout: emulator.Layout | None) -> emulator.Card:
     if given.threshold is not None:
         raise Unusable(f"--threshold {given.threshold}: the threshold of a compiled library is in its manifest")
-    _refuse_io_type(given, "a compiled library is what it is")
+    _refuse_conversion(given, "a compiled library is what it is")
     if given.exact:
         raise Unusable("--exact: a compiled library has no integer program that could be proven")
     return emulator.import_abi(given.source, given.manifest, label=given.label, out=given.out, layout=layout)
@@ -336,6 +356,8 @@ def diff_cards(given: argparse.Namespace) -> int:
         differing = [key for key in ours if ours[key] != theirs[key]]
         for key in differing:
             say(f"{key}: {ours[key]} | {theirs[key]}")
+        for line in _differing_conversions(left.card, right.card):
+            say(line)
         if left.program is not None and right.program is not None:
             for change in changes(left.program, right.program):
                 say(str(change))
@@ -343,6 +365,14 @@ def diff_cards(given: argparse.Namespace) -> int:
             for line in _differing_scores(left, right):
                 say(line)
     return NO if "digest" in differing else GOOD
+
+
+def _differing_conversions(left: emulator.Card, right: emulator.Card) -> Iterator[str]:
+    ours, theirs = conversion_of(left), conversion_of(right)
+    for name in ours | theirs:
+        said, other = ours.get(name, "not said"), theirs.get(name, "not said")
+        if said != other:
+            yield f"converted with {name}: {said} | {other}"
 
 
 def _differing_scores(left: emulator.Model, right: emulator.Model, *, events: int = 4096) -> Iterator[str]:
@@ -426,9 +456,11 @@ def _say_card(card: emulator.Card) -> None:
         say(f"{key:<12} {value}")
     if card.falls_to is not None:
         say(f"{'falls to':<12} {card.falls_to}")
+    for number, (name, value) in enumerate(conversion_of(card).items()):
+        say(f"{'' if number else 'converted':<12} {name}: {value}")
     proof = card.certificate
     say(f"{'certificate':<12} {_proven(proof)}")
-    for key in ("backend", "compiler", "seed"):
+    for key in ("compiler", "seed"):
         say(f"{'':<12} {key}: {getattr(proof, key)}")
 
 

@@ -444,3 +444,115 @@ def test_what_brings_its_own_io_type_or_has_none_refuses_another(
     line = refused(tmp_path / name, "--io-type", "io_stream")
     assert "--io-type io_stream: " in line
     assert "leave the option out" in line
+
+
+# With which configuration
+
+
+def configured(path: Path, content: Any) -> Path:
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+SETTINGS = {
+    "Model": {"Precision": "fixed<18,8>", "ReuseFactor": 2, "Strategy": "Resource"},
+    "LayerName": {"d0": {"Precision": {"accum": "fixed<28,14>"}}},
+}
+IN_YAML = """
+Model: {Precision: "fixed<18,8>", ReuseFactor: 2, Strategy: Resource}
+LayerName: {d0: {Precision: {accum: "fixed<28,14>"}}}
+"""
+
+
+@pytest.mark.csim
+def test_a_network_is_converted_with_the_configuration_and_backend_that_were_given_and_both_are_shown(
+    made: Callable[..., tuple[int, list[str]]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    files = configured(tmp_path / "hls.json", SETTINGS), configured(tmp_path / "hls.yml", IN_YAML)
+    for file in files:  # the second is the first again
+        assert made("--threshold", 5, "--exact", "--backend", "Vitis", "--hls-config", file)[0] == 0
+    out = tmp_path / "cards"
+    assert card(out / "net")["outputs"][0]["format"] == "ap_fixed<18,8,AP_TRN,AP_WRAP>"
+    assert main(["model", "show", str(out / "net")]) == 0
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for line in (
+        "converted backend: Vitis",
+        "io type: io_parallel",
+        "precision: fixed<18,8>",
+        "reuse factor: 2",
+        "strategy: Resource",
+        "layer d0: precision accum: fixed<28,14>",
+    ):
+        assert line in shown
+
+
+@pytest.mark.csim
+def test_two_conversions_of_one_network_differ_by_name(
+    made: Callable[..., tuple[int, list[str]]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    made("--threshold", 5)
+    old = (tmp_path / "cards" / "net").rename(tmp_path / "cards" / "old")
+    made("--threshold", 5, "--hls-config", configured(tmp_path / "hls.json", SETTINGS))
+    assert main(["model", "diff", str(old), str(tmp_path / "cards" / "net")]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert "converted with precision: fixed<16,6> | fixed<18,8>" in said
+    assert "converted with strategy: not said | Resource" in said
+    assert "converted with layer d0: precision accum: not said | fixed<28,14>" in said
+    assert not any("converted with backend" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is not JSON, or was cut off"),
+        ({}, "holds {}, which sets nothing"),
+        ([1], "holds [1], which sets nothing"),
+        ({"Layername": {}}, "'Layername' is no part of it, and hls4ml would pass over it"),
+        ({"HLSConfig": SETTINGS}, "is the configuration of a whole project: import the project's folder"),
+        ({"LayerName": {"d0": "fixed<8,4>"}}, "LayerName d0 is 'fixed<8,4>', not settings by name"),
+        ({"Model": 3}, "Model is 3, not settings by name"),
+        ({"LayerName": {"d9": {"ReuseFactor": 4}}}, "settings for 'd9', a layer that "),
+    ],
+)
+def test_a_configuration_that_would_not_be_followed_is_refused(
+    content: Any, said: str, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    file = configured(tmp_path / "net.hls.json", content)
+    assert said in refused(keras(tmp_path), "--hls-config", file)
+
+
+def test_a_configuration_in_yaml_that_is_none_or_is_not_there_is_named(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    assert "net.yml is not YAML, or was cut off" in refused(
+        keras(tmp_path), "--hls-config", configured(tmp_path / "net.yml", "Model: [")
+    )
+    assert "net-none.yml cannot be read: No such file" in refused(
+        keras(tmp_path), "--hls-config", tmp_path / "net-none.yml"
+    )
+
+
+@pytest.mark.parametrize("name", ["net.fml", "trees.json"])
+def test_what_brings_its_own_configuration_refuses_another(
+    name: str, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "net.fml").touch()
+    (tmp_path / "trees.json").write_text(json.dumps(trees()))
+    for option, value in (("--hls-config", "any.json"), ("--backend", "Vitis")):
+        line = refused(tmp_path / name, option, value)
+        assert f"{option} {value}: " in line
+        assert "leave the option out" in line
+
+
+def test_a_configuration_of_every_layer_that_hls4ml_itself_writes_is_taken(tmp_path: Path) -> None:
+    from hls4ml.utils import config_from_onnx_model  # noqa: PLC0415 - needs the models extra
+    from qonnx.core.modelwrapper import ModelWrapper  # noqa: PLC0415 - as above
+    from qonnx.util.cleanup import cleanup_model  # noqa: PLC0415 - as above
+
+    from emulator.graph_source import read_graph  # noqa: PLC0415 - needs the models extra
+
+    path = exchange(tmp_path / "net.onnx")
+    model = cleanup_model(ModelWrapper(str(path)))
+    written = config_from_onnx_model(model, granularity="name", backend="Vitis", default_precision="fixed<20,8>")
+    assert len(written["LayerName"]) > 1
+    assert read_graph(path, hls_config=written, backend="Vitis").config.config["Backend"] == "Vitis"
