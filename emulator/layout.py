@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 _GROUP = ("name", "count", "axes")
 _AXIS = ("name", "lsb", "unit", "low", "high")  # and periodic, which may be left out
+_FARTHEST = 2**63
 
 
 class BadLayout(ValueError):
@@ -121,6 +123,7 @@ class Layout:
         groups: list[ObjectGroup] = []
         for number, entry in enumerate(value, 1):
             groups.append(_group(entry, f"object group {number}", offset=groups[-1].stop if groups else 0))
+        _check_names([group.name for group in groups], "object groups")
         return cls(tuple(groups))
 
     @classmethod
@@ -138,24 +141,42 @@ class Layout:
 
 def _group(entry: Any, where: str, *, offset: int) -> ObjectGroup:
     _check_keys(entry, where, needed=_GROUP)
-    name, count, axes = _text(entry, "name", where), entry["count"], entry["axes"]
+    name, count, axes = _name(entry, where), entry["count"], entry["axes"]
     if type(count) is not int or count < 1:
         raise BadLayout(f"{where} has count = {count!r:.60}: write a whole number, at least 1")
     if not isinstance(axes, list) or not axes:
         raise BadLayout(f"{where} has axes = {axes!r:.60}: write a list with one entry for each field of the object")
-    return ObjectGroup(name, offset, count, tuple(_axis(axis, f"{where}, axis {i}") for i, axis in enumerate(axes, 1)))
+    read = tuple(_axis(axis, f"{where}, axis {i}") for i, axis in enumerate(axes, 1))
+    _check_names([axis.name for axis in read], f"{where}, axes")
+    return ObjectGroup(name, offset, count, read)
 
 
 def _axis(entry: Any, where: str) -> Axis:
     _check_keys(entry, where, needed=_AXIS, optional=("periodic",))
     for key in ("lsb", "low", "high"):
-        if type(entry[key]) not in (int, float) or not math.isfinite(entry[key]):
+        # Compared and not converted: an integer may be too large for a float.
+        if type(entry[key]) not in (int, float) or not -math.inf < entry[key] < math.inf:
             raise BadLayout(f"{where} has {key} = {entry[key]!r:.60}: write a number")
+    if not 0 < entry["lsb"] <= sys.float_info.max:
+        raise BadLayout(f"{where} has lsb = {entry['lsb']!r:.60}: write the physical size of one raw unit, above 0")
+    for key in ("low", "high"):
+        if entry[key] % 1 or abs(entry[key]) > _FARTHEST:
+            raise BadLayout(f"{where} has {key} = {entry[key]!r:.60}: write a whole number of raw units, in 64 bits")
     if not entry["low"] < entry["high"]:
         raise BadLayout(f"{where} is from {entry['low']} to {entry['high']}: write low below high")
     if type(entry.get("periodic", False)) is not bool:
         raise BadLayout(f"{where} has periodic = {entry['periodic']!r:.60}: write true or false")
-    return Axis(**{**entry, "name": _text(entry, "name", where), "unit": _text(entry, "unit", where)})
+    # A float stays one, or the digest of a card that has it would be another.
+    return Axis(**{**entry, "name": _name(entry, where), "unit": _text(entry, "unit", where)})
+
+
+def _check_names(names: list[str], what: str) -> None:
+    """Refuse two of one name: what is found in one would be told of the other."""
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise BadLayout(
+                f"{what} {names.index(name) + 1} and {i + 1} are both called {name!r:.60}: give each a name of its own"
+            )
 
 
 def _check_keys(entry: Any, where: str, *, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
@@ -170,7 +191,17 @@ def _check_keys(entry: Any, where: str, *, needed: tuple[str, ...], optional: tu
             raise BadLayout(f"{where} has {key!r}: it takes {takes}")
 
 
+def _name(entry: Mapping[str, Any], where: str) -> str:
+    name = _text(entry, "name", where)
+    if not name.strip():
+        raise BadLayout(f"{where} has name = {name!r:.60}: give it a name")
+    return name
+
+
 def _text(entry: Mapping[str, Any], key: str, where: str) -> str:
-    if not isinstance(entry[key], str):
-        raise BadLayout(f"{where} has {key} = {entry[key]!r:.60}: write a text")
-    return str(entry[key])
+    text = entry[key]
+    if not isinstance(text, str):
+        raise BadLayout(f"{where} has {key} = {text!r:.60}: write a text")
+    if not text.isprintable():
+        raise BadLayout(f"{where} has {key} = {text!r:.60}: write it in printable characters")
+    return text

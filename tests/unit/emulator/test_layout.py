@@ -41,6 +41,12 @@ def test_a_hole_is_refused():
         ('[{"name": "jet", "count": 0, "axes": []}]', "object group 1 has count = 0: write a whole number, at least 1"),
         ('[{"name": "jet", "count": 1, "axes": []}]', r"object group 1 has axes = \[\]: write a list with one"),
         ('[{"name": 7, "count": 1, "axes": [1]}]', "object group 1 has name = 7: write a text"),
+        ('[{"name": "", "count": 1, "axes": [1]}]', "object group 1 has name = '': give it a name"),
+        ('[{"name": " ", "count": 1, "axes": [1]}]', "object group 1 has name = ' ': give it a name"),
+        (
+            r'[{"name": "a\nb", "count": 1, "axes": [1]}]',
+            r"object group 1 has name = 'a\\nb': write it in printable characters",
+        ),
     ],
 )
 def test_json_that_is_no_layout_is_refused_with_the_place_and_the_remedy(content: str, said: str):
@@ -60,12 +66,39 @@ AXIS = {"name": "pt", "lsb": 1, "unit": "GeV", "low": 0, "high": 8}
         (AXIS | {"lsb": "1"}, "has lsb = '1': write a number"),
         (AXIS | {"lsb": float("nan")}, "has lsb = nan: write a number"),
         (AXIS | {"low": True}, "has low = True: write a number"),
+        (AXIS | {"lsb": 0}, "has lsb = 0: write the physical size of one raw unit, above 0"),
+        (AXIS | {"lsb": -0.5}, "has lsb = -0.5: write the physical size of one raw unit, above 0"),
+        (AXIS | {"lsb": 10**400}, "has lsb = 10*: write the physical size"),
+        (AXIS | {"low": -1.5}, "has low = -1.5: write a whole number of raw units, in 64 bits"),
+        (AXIS | {"high": 100.5}, "has high = 100.5: write a whole number of raw units, in 64 bits"),
+        (AXIS | {"high": 1e30}, r"has high = 1e\+30: write a whole number of raw units, in 64 bits"),
+        (AXIS | {"low": -(10**400)}, "has low = -10*: write a whole number of raw units, in 64 bits"),
+        (AXIS | {"name": ""}, "has name = '': give it a name"),
+        (AXIS | {"name": "p\0t"}, r"has name = 'p\\x00t': write it in printable characters"),
+        (AXIS | {"unit": "Ge\x1bV"}, r"has unit = 'Ge\\x1bV': write it in printable characters"),
         (AXIS | {"low": 8}, "is from 8 to 8: write low below high"),
         (AXIS | {"periodic": 1}, "has periodic = 1: write true or false"),
         (AXIS | {"unit": None}, "has unit = None: write a text"),
     ],
 )
 def test_an_axis_that_is_none_is_refused_with_its_group(axis: Any, said: str):
-    groups = [{"name": "met", "count": 1, "axes": [AXIS]}, {"name": "jet", "count": 2, "axes": [AXIS, axis]}]
+    first = AXIS | {"name": "eta"}
+    groups = [{"name": "met", "count": 1, "axes": [AXIS]}, {"name": "jet", "count": 2, "axes": [first, axis]}]
     with pytest.raises(BadLayout, match=f"object group 2, axis 2 {said}"):
         Layout.from_json(groups)
+
+
+def test_two_groups_or_two_axes_of_one_name_are_refused():
+    met, jet = ({"name": name, "count": 1, "axes": [AXIS]} for name in ("met", "jet"))
+    with pytest.raises(BadLayout, match="object groups 1 and 3 are both called 'met': give each a name of its own"):
+        Layout.from_json([met, jet, met])
+    eta = AXIS | {"name": "eta"}
+    with pytest.raises(
+        BadLayout, match="object group 2, axes 2 and 3 are both called 'eta': give each a name of its own"
+    ):
+        Layout.from_json([met, jet | {"axes": [AXIS, eta, eta]}])
+
+
+def test_a_whole_number_may_be_written_with_a_point_as_earlier_cards_have_it():
+    groups = [{"name": "jet", "count": 1, "axes": [AXIS | {"low": -8.0, "high": 8.0, "periodic": False}]}]
+    assert Layout.from_json(groups).to_json() == groups
