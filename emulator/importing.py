@@ -23,10 +23,12 @@ from emulator.engines.csim import CsimEngine, csim_compiler, needed_sources
 from emulator.engines.csim_sources import write_sources
 from emulator.engines.gemm import GemmEngine
 from emulator.graph import NotExact, Program
-from emulator.importers.conifer import NotFinite, import_ensemble, is_ensemble
+from emulator.importers.conifer import import_ensemble
+from emulator.importers.ensemble import BadEnsemble, is_ensemble
 from emulator.layout import Layout
 from emulator.model_file import UnreadableModel, read_json, refuse_unreadable
 
+_BUG = "a bug to be reported with the model"
 _GOLDEN = 256  # of random inputs, and again of directed ones
 _LOG = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ def import_hls4ml(
     BadConfiguration
         `hls_config` names a part or a layer that there is not.
     NotCertified
-        `exact`, and the integer program is not.
+        `exact`, and the integer program is not; or csim would have to answer, and does not repeat itself.
     NotCompiled
         No C++ compiler, or it refuses the model.
     FileExistsError
@@ -154,7 +156,7 @@ def import_conifer(
         )
     try:
         program, reason = _program(lambda: import_ensemble(document))
-    except NotFinite as error:
+    except BadEnsemble as error:
         raise UnreadableModel(f"{path}: {error}") from error
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise UnreadableModel(
@@ -188,9 +190,11 @@ def _made(draft: Draft, wanted: Wanted) -> Card:
     with contextlib.closing(CsimEngine(draft.sources)) as csim:
         _check_layout(wanted.layout, csim)
         program, reason, comparison = _proven(draft, csim, events=wanted.events)
+        golden = _golden(program, csim)
         if program is None:
             if wanted.exact:
                 raise NotCertified(f"{wanted.label!r} has no exact integer program: {reason}")
+            _refuse_unsteady(draft, golden, wanted.label)
             _LOG.warning("%s falls to csim: %s", wanted.label, reason)
         content = draft.sources if program is None else program
         card = Card(
@@ -205,7 +209,6 @@ def _made(draft: Draft, wanted: Wanted) -> Card:
             provenance=draft.provenance,
             path=wanted.out / wanted.label,
         )
-        golden = _golden(program, csim)
     write(Contents(card=card, program=program, golden=golden, sources=draft.sources))
     return card
 
@@ -219,7 +222,25 @@ def _proven(draft: Draft, csim: CsimEngine, *, events: int) -> tuple[Program | N
     if not comparison.mismatches:
         return draft.program, None, comparison
     names = " or ".join(comparison.engines)
-    return None, f"{names} differs from csim on {comparison.mismatches} inputs; {comparison.first}", nothing
+    differs = f"{names} differs from csim on {comparison.mismatches} inputs; {comparison.first}"
+    return None, f"{_BUG}: {differs}", nothing
+
+
+def _refuse_unsteady(draft: Draft, golden: Golden, label: str) -> None:
+    """Raise `NotCertified` unless another process gives the golden inputs, last to first, the same scores.
+
+    C++ that reads memory which nothing has set, or that remembers events, is no function of its inputs.
+    """
+    with contextlib.closing(CsimEngine(draft.sources)) as again:
+        scores = again.score(golden.inputs[::-1])[::-1]
+    wrong = np.flatnonzero((scores != golden.scores).any(axis=1))
+    if len(wrong):
+        first = int(wrong[0])
+        raise NotCertified(
+            f"{label!r} cannot be a card: its C++ does not repeat itself, {len(wrong)} of {len(scores)} inputs had "
+            f"another score in another process, the first {golden.scores[first].tolist()} and then "
+            f"{scores[first].tolist()}: it reads memory that nothing has set: mend the model or what wrote it"
+        )
 
 
 def _golden(program: Program | None, csim: CsimEngine) -> Golden:

@@ -8,21 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.formats import Format, Raw, quantise
+from emulator.formats import Format, quantise
 from emulator.graph import NotExact, Program, Scale, Tensor, Trees
 from emulator.graph.trees import completed
+from emulator.importers.ensemble import LEAF, BadEnsemble, outputs_of, refuse_damaged
 
-_LEAF = -2
-_ENSEMBLE = ("n_classes", "n_features", "init_predict", "norm", "splitting_convention", "trees", "config")
-
-
-class NotFinite(ValueError):
-    """A number of a tree that no fixed-point format can hold; the message says which, and the remedy."""
-
-
-def is_ensemble(document: Any) -> bool:
-    """Whether a JSON value is what conifer's `model.save` writes."""
-    return isinstance(document, Mapping) and all(key in document for key in _ENSEMBLE)
+_LARGEST = 2**22
+"""Leaves of complete trees that a program holds: each level that a tree has more doubles them."""
 
 
 def import_ensemble(document: Mapping[str, Any]) -> Program:
@@ -31,19 +23,20 @@ def import_ensemble(document: Mapping[str, Any]) -> Program:
     Raises
     ------
     NotExact
-        Trees that have no exact program; says why.
-    NotFinite
-        A threshold or a value is no number.
+        Trees that have no exact program, though conifer's C++ computes them; says why.
+    BadEnsemble
+        A part that is missing, out of range, no number, or of a type that is not fixed-point.
     """
+    refuse_damaged(document)
     formats = {name: _format(document["config"], name) for name in ("input", "threshold", "weight", "score")}
-    score, classes = formats["score"], int(document["n_classes"])
-    outputs = classes if classes > 2 else 1
+    score, outputs = formats["score"], outputs_of(document)
     x = Tensor("x", (int(document["n_features"]),), formats["input"])
     summed = Tensor("sum", (outputs,), score)
-    used = [tree for several in document["trees"] for tree in several[:outputs]]
-    trees = [_Tree(tree, formats, name=f"tree {number}") for number, tree in enumerate(used)]
-    owner = [place for several in document["trees"] for place in range(len(several[:outputs]))]
+    trees = [_Tree(tree, formats) for several in document["trees"] for tree in several]
+    owner = list(range(outputs)) * len(document["trees"])
     depth = max(1, *(tree.depth for tree in trees))
+    if len(trees) << depth > _LARGEST:
+        raise NotExact("trees", f"{len(trees)} trees of depth {depth}, which would have over {_LARGEST} leaves")
     feature, threshold, value = (
         np.stack(part) for part in zip(*(completed(t.nodes, depth) for t in trees), strict=True)
     )
@@ -56,7 +49,7 @@ def import_ensemble(document: Mapping[str, Any]) -> Program:
         threshold_format=formats["threshold"],
         value=value,
         owner=np.array(owner, dtype=np.int64),
-        start=_start(document["init_predict"][:outputs], score),
+        start=quantise(_numbers(document["init_predict"][:outputs]), score),
         inclusive=document["splitting_convention"] == "<=",
     )
     norm = quantise(np.array([float(document["norm"])]), score)
@@ -70,17 +63,11 @@ def import_ensemble(document: Mapping[str, Any]) -> Program:
 class _Tree:
     """One tree's nodes as raw numbers, and how deep it is."""
 
-    def __init__(self, tree: Mapping[str, Any], formats: Mapping[str, Format], *, name: str) -> None:
+    def __init__(self, tree: Mapping[str, Any], formats: Mapping[str, Format]) -> None:
         self._check_weights(tree, formats["weight"])
-        leaf = np.array(tree["children_left"]) < 0  # the threshold of a leaf and the value of a node mean nothing
-        held = {
-            "threshold": np.where(leaf, 0.0, _numbers(tree["threshold"])),
-            "value": np.where(leaf, _numbers(tree["value"]), 0.0),
-        }
-        for part, numbers in held.items():
-            _refuse_nonfinite(numbers, f"{part} of {name}")
-        thresholds = quantise(held["threshold"], formats["threshold"]).tolist()
-        values = quantise(held["value"], formats["score"]).tolist()
+        leaf = np.array(tree["feature"]) == LEAF  # the threshold of a leaf and the value of a node mean nothing
+        thresholds = quantise(np.where(leaf, 0.0, _numbers(tree["threshold"])), formats["threshold"]).tolist()
+        values = quantise(np.where(leaf, _numbers(tree["value"]), 0.0), formats["score"]).tolist()
         children = zip(tree["children_left"], tree["children_right"], strict=True)
         self.nodes = [
             (feature, threshold, left, right, value)
@@ -91,7 +78,7 @@ class _Tree:
         self.depth = self._depth(0)
 
     def _depth(self, node: int) -> int:
-        """Return how many comparisons lie below a node; a node that is its own ancestor ends the recursion loudly."""
+        """Return how many comparisons lie below a node."""
         _, _, left, right, _ = self.nodes[node]
         return 0 if left < 0 else 1 + max(self._depth(left), self._depth(right))
 
@@ -99,30 +86,12 @@ class _Tree:
     def _check_weights(tree: Mapping[str, Any], fmt: Format) -> None:
         """Refuse splits on sums of features, and formats in which the 1 of a single feature is another number."""
         for feature, weights in zip(tree["feature"], tree["weight"], strict=True):
-            if feature == _LEAF:
+            if feature == LEAF:
                 continue
-            if feature < 0 or [i for i, weight in enumerate(weights) if weight] != [feature]:
+            if [i for i, weight in enumerate(weights) if weight] != [feature]:
                 raise NotExact("trees", "a split on several features at once (an oblique tree)")
             if int(quantise(np.array([weights[feature]]), fmt)[0]) * fmt.lsb != 1:
                 raise NotExact("trees", f"the weight {weights[feature]} of a feature is not 1 in {fmt}")
-
-
-def _start(values: Sequence[float], fmt: Format) -> Raw:
-    numbers = _numbers(values)
-    if np.isnan(numbers).any():  # what conifer's converter makes of a base score that it does not understand
-        raise NotExact(
-            "trees", f"the initial prediction is {numbers.tolist()}: give the model a base score and convert it again"
-        )
-    return quantise(numbers, fmt)
-
-
-def _refuse_nonfinite(numbers: NDArray[np.float64], name: str) -> None:
-    wrong = np.flatnonzero(~np.isfinite(numbers))
-    if len(wrong):
-        raise NotFinite(
-            f"{name} has {numbers[wrong[0]]} at [{wrong[0]}], which no fixed-point format can hold: train the trees "
-            "without it, convert and save them again"
-        )
 
 
 def _numbers(values: Sequence[float]) -> NDArray[np.float64]:
@@ -134,4 +103,6 @@ def _format(config: Mapping[str, Any], name: str) -> Format:
     try:
         return Format.parse(spelling)
     except ValueError as error:
-        raise NotExact("trees", f"{name} precision {error}") from error
+        raise BadEnsemble(
+            f"{name} precision {error}: convert the trees again, with an ap_fixed or ap_ufixed type of at most 63 bits"
+        ) from error

@@ -17,7 +17,7 @@ from emulator.certify import EVENTS
 from emulator.conversion import conversion_of
 from emulator.difference import changes
 from emulator.hls_config import read_hls_config
-from emulator.importers.conifer import is_ensemble
+from emulator.importers.ensemble import is_ensemble
 from emulator.importers.hls4ml import BACKENDS
 from emulator.model_file import UnreadableModel, read_json
 from emulator.validity import FILE
@@ -40,6 +40,13 @@ from monitor.app.console import (
 
 IO_TYPES = ("io_parallel", "io_stream")
 WRONG_CALL = (OSError, ValueError)
+NO_CARD = (
+    emulator.NotCertified,
+    emulator.NotCompiled,
+    emulator.UnfitEmulator,
+    emulator.WorkerDied,
+    emulator.WorkerHung,
+)
 
 
 def add(commands: Commands) -> None:
@@ -183,7 +190,7 @@ def import_model(given: argparse.Namespace) -> int:
         card = _import_library(given, layout) if _is_library(given) else _import_model(given, layout)
     except ModuleNotFoundError as error:
         raise Unusable(f"importing needs {error.name}: pip install 'trigwatch[models]'") from error
-    except (emulator.NotCertified, emulator.NotCompiled, emulator.UnfitEmulator) as error:
+    except NO_CARD as error:
         warn(str(error))
         return NO
     except WRONG_CALL as error:

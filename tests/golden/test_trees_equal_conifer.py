@@ -20,7 +20,8 @@ from emulator.engines.gemm import GemmEngine
 from emulator.engines.native.engine import NativeEngine
 from emulator.formats import Raw
 from emulator.graph import NotExact, Program, Trees
-from emulator.importers.conifer import import_ensemble, is_ensemble
+from emulator.importers.conifer import import_ensemble
+from emulator.importers.ensemble import BadEnsemble, is_ensemble
 
 pytestmark = [
     pytest.mark.csim,
@@ -117,14 +118,14 @@ def test_a_wrong_comparison_a_wrong_leaf_and_a_wrong_threshold_all_show(tmp_path
         assert (GemmEngine(Program(program.inputs, (layer, *rest), program.outputs)).score(raw) != scores).any()
 
 
-def test_an_oblique_tree_and_a_float_are_refused_by_name(tmp_path: Path) -> None:
+def test_an_oblique_tree_is_left_to_csim_and_a_float_is_refused_by_name(tmp_path: Path) -> None:
     _, document = saved(tmp_path, "sklearn", 2, Precision="ap_fixed<18,8>")
     oblique = json.loads(json.dumps(document))
     oblique["trees"][0][0]["weight"][0] = [0.5] * FEATURES
     with pytest.raises(NotExact, match="several features at once"):
         import_ensemble(oblique)
     document["config"]["score_precision"] = "float"
-    with pytest.raises(NotExact, match="score precision 'float'"):
+    with pytest.raises(BadEnsemble, match=r"score precision 'float' .*: convert the trees again, with an ap_fixed"):
         import_ensemble(document)
 
 
@@ -146,12 +147,35 @@ def test_an_ensemble_becomes_a_certified_card_that_is_proven_again_without_conif
     assert emulator.verify(card.path, events=1000, seed=3).mismatches == 0
 
 
-@pytest.mark.parametrize("spoil", ["trees", "config", "init_predict"])
-def test_a_damaged_ensemble_is_refused_with_its_name(spoil: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        ("trees", " n_trees is 13 and trees has 1"),
+        ("config", " is not a whole ensemble of conifer's"),
+        ("init_predict", r" init_predict\[0\] is \[\{\}\], not a number"),
+    ],
+)
+def test_a_damaged_ensemble_is_refused_with_its_name(spoil: str, said: str, tmp_path: Path) -> None:
     path, document = saved(tmp_path, "sklearn", 2, Precision="ap_fixed<18,8>")
     path.write_text(json.dumps({**document, spoil: [[{}]]}))
-    with pytest.raises(ValueError, match=r"ensemble\.json is not a whole ensemble of conifer's"):
+    with pytest.raises(ValueError, match=rf"ensemble\.json:?{said}"):
         emulator.import_conifer(path, label="taus", out=tmp_path / "cards")
     path.write_text(json.dumps({key: value for key, value in document.items() if key != spoil}))
     with pytest.raises(ValueError, match=r"ensemble\.json is not what conifer's"):
         emulator.import_conifer(path, label="taus", out=tmp_path / "cards")
+
+
+def test_an_oblique_tree_becomes_a_card_that_csim_answers_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path, document = saved(tmp_path, "sklearn", 2, Precision="ap_fixed<18,8>")
+    document["trees"][0][0]["weight"][0] = [0.5] * FEATURES
+    path.write_text(json.dumps(document))
+    card = emulator.import_conifer(path, label="taus", out=tmp_path / "cards")
+    assert (
+        "taus falls to csim: layer 'trees' has no exact integer program: a split on several features at once"
+        in caplog.text
+    )
+    with emulator.load(card.path) as model:
+        assert model.engine == "csim"

@@ -264,7 +264,56 @@ def test_a_number_of_a_tree_that_no_format_can_hold_is_named(
     document = trees()
     document["trees"][0][0][part][node] = number
     (tmp_path / "trees.json").write_text(json.dumps(document))
-    assert f"{part} of tree 0 has {number} at [{node}]" in refused(tmp_path / "trees.json")
+    assert f"trees[0][0]: {part}[{node}] is {number}, which no fixed" in refused(tmp_path / "trees.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("feature", [99, -2, -2], "feature[0] is 99, and the model has the features 0 to 1"),
+        ("feature", [-2, -2, -2], "feature[0] is -2, and the model has the features 0 to 1"),
+        ("feature", [1.5, -2, -2], "feature and children of node 0 are (1.5, 1, 2), not whole numbers"),
+        ("feature", [1, -2], "its lists have different numbers of nodes"),
+        ("children_left", [-7, -1, -1], "children_left[0] is -7, and must be a node behind it, of 3 in all"),
+        ("children_right", [3, -1, -1], "children_right[0] is 3, and must be a node behind it, of 3 in all"),
+        ("children_right", [0, -1, -1], "children_right[0] is 0, and must be a node behind it, of 3 in all"),
+        ("children_right", [1, -1, -1], "its nodes are not the children of one node each"),
+        ("value", [0.0, "a", 0.25], "value[1] is 'a', not a number"),
+        ("threshold", [True, -2.0, -2.0], "threshold[0] is True, not a number"),
+        ("weight", [[0.0], [0.0, 0.0], [0.0, 0.0]], "weight[0] has 1 numbers for 2 features"),
+    ],
+)
+def test_a_tree_that_would_be_computed_from_memory_that_nothing_set_is_refused(
+    part: str, value: Any, said: str, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    document = trees()
+    document["trees"][0][0][part] = value
+    (tmp_path / "trees.json").write_text(json.dumps(document))
+    line = refused(tmp_path / "trees.json")
+    assert f"trees[0][0]: {said}" in line
+    assert "convert and save the trees again" in line
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("trees", [[]], "trees[0] has 0 trees for 1 scores"),
+        ("trees", [], "n_trees is None and trees has 0"),
+        ("n_trees", 2, "n_trees is 2 and trees has 1"),
+        ("n_features", 0, "n_features is 0, not a whole number over 0"),
+        ("n_classes", "two", "n_classes is 'two', not a whole number over 0"),
+        ("init_predict", [], "init_predict has 0 numbers for 1 scores"),
+        ("init_predict", [float("nan")], "init_predict[0] is nan, which no fixed-point format can hold"),
+        ("norm", None, "norm[0] is None, not a number"),
+        ("splitting_convention", ">", "splitting_convention is '>', not one of <, <="),
+        ("config", {"input_precision": "float"}, "input precision 'float' is not ap_[u]fixed"),
+    ],
+)
+def test_an_ensemble_with_a_part_missing_or_out_of_range_is_refused(
+    part: str, value: Any, said: str, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "trees.json").write_text(json.dumps({**trees(), part: value}))
+    assert said in refused(tmp_path / "trees.json")
 
 
 # Layouts

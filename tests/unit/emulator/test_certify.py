@@ -140,12 +140,39 @@ def test_a_wrong_integer_program_is_caught_and_falls_to_csim_aloud(
 
     monkeypatch.setattr(importer, "import_graph", wrong)
     file = keras(tmp_path)
-    with pytest.raises(emulator.NotCertified, match=r"gemm or native differs from csim on .* inputs; first for inputs"):
+    with pytest.raises(
+        emulator.NotCertified,
+        match=r"a bug to be reported with the model: gemm or native differs from csim on .* inputs; first for inputs",
+    ):
         emulator.import_hls4ml(file, label="net", out=tmp_path, events=1000, exact=True)
     with caplog.at_level(logging.WARNING):
         card = emulator.import_hls4ml(file, label="net", out=tmp_path, events=1000)
     assert card.certificate.engine == "csim"
-    assert "net falls to csim: gemm or native differs from csim" in caplog.text
+    assert "net falls to csim: a bug to be reported with the model: gemm or native differs from csim" in caplog.text
+
+
+@pytest.mark.csim
+@pytest.mark.parametrize("accumulator", ["fixed<80,40>", "fixed<16,6>"])
+def test_csim_that_does_not_repeat_itself_is_no_card(
+    accumulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither where there is no integer program (80 bits), nor where there is one, and csim differs from it."""
+    importing = pytest.importorskip("emulator.importing")
+    needed = importing.needed_sources
+
+    def unsteady(sources: dict[str, bytes]) -> dict[str, bytes]:
+        """The C++ with one fault: a score is what the process is called."""
+        bridge = sources["bridge.cpp"].replace(b"one_event(in, out);", b"{ one_event(in, out); out[-1] = getpid(); }")
+        found: dict[str, bytes] = needed({**sources, "bridge.cpp": b"#include <unistd.h>\n" + bridge})
+        return found
+
+    monkeypatch.setattr(importing, "needed_sources", unsteady)
+    conversion = {"hls_config": {"LayerName": {"two": {"Precision": {"accum": accumulator}}}}}
+    with pytest.raises(
+        emulator.NotCertified, match=r"'net' cannot be a card: its C\+\+ does not repeat itself, (\d+) of \1 "
+    ):
+        emulator.import_hls4ml(keras(tmp_path), label="net", out=tmp_path, events=50, conversion=conversion)
+    assert not (tmp_path / "net").exists()
 
 
 @pytest.mark.csim
