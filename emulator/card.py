@@ -149,6 +149,16 @@ def digest_of(content: Program | Mapping[str, bytes], *, layout: Layout | None, 
     return "sha256:" + hashlib.sha256(canonical(mapping) + b"\n" + body).hexdigest()
 
 
+def refuse_unreachable(threshold: int | None, outputs: tuple[Tensor, ...]) -> None:
+    """Raise ValueError for a threshold that the first output can never be at, and that so decides nothing."""
+    first = _by_column(outputs)[0]
+    if threshold is not None and not first.low <= threshold <= first.high:
+        raise ValueError(
+            f"threshold {threshold} is outside of the first output's format {first}, raw {first.low} to {first.high}, "
+            f"so that {'no' if threshold > first.high else 'every'} event would be accepted: give a raw threshold in it"
+        )
+
+
 def sources_digest(sources: Mapping[str, bytes]) -> str:
     """Return the SHA-256 of C++ sources: paths and contents, in the order of paths."""
     listed = [[path, hashlib.sha256(sources[path]).hexdigest()] for path in sorted(sources)]

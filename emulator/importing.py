@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from emulator.card import Card, Certificate, digest_of, raw_bounds
-from emulator.card_files import LABEL, Contents, Golden, write
+from emulator.card import BrokenCard, Card, Certificate, digest_of, raw_bounds, refuse_unreachable
+from emulator.card_files import LABEL, Contents, Golden, read_card, refuse_other, write
 from emulator.certify import EVENTS, SEED, Comparison, NotCertified, compare
 from emulator.directed import corners, directed_inputs, random_inputs
 from emulator.engines.conifer_sources import write_ensemble
@@ -187,7 +187,11 @@ def _program(translate: Any) -> tuple[Program | None, str | None]:
 
 def _made(draft: Draft, wanted: Wanted) -> Card:
     """Prove the program, let csim answer where there is none or it is wrong, and write the card."""
+    _refuse_conflict(draft, wanted)
+    if draft.program is not None:
+        refuse_unreachable(wanted.threshold, draft.program.output_tensors)
     with contextlib.closing(CsimEngine(draft.sources)) as csim:
+        refuse_unreachable(wanted.threshold, csim.outputs)
         _check_layout(wanted.layout, csim)
         program, reason, comparison = _proven(draft, csim, events=wanted.events)
         golden = _golden(program, csim)
@@ -241,6 +245,24 @@ def _refuse_unsteady(draft: Draft, golden: Golden, label: str) -> None:
             f"another score in another process, the first {golden.scores[first].tolist()} and then "
             f"{scores[first].tolist()}: it reads memory that nothing has set: mend the model or what wrote it"
         )
+
+
+def _refuse_conflict(draft: Draft, wanted: Wanted) -> None:
+    """Raise FileExistsError where another model has the label, before anything is proven.
+
+    Whether the program or csim will answer is not known yet: a card of either is the same model.
+    """
+    path = wanted.out / wanted.label
+    if not path.exists():
+        return
+    contents = (draft.sources,) if draft.program is None else (draft.program, draft.sources)
+    digests = [digest_of(content, layout=wanted.layout, threshold=wanted.threshold) for content in contents]
+    try:
+        known = read_card(path).digest in digests
+    except BrokenCard:
+        known = False
+    if not known:
+        refuse_other(path, digests[0])
 
 
 def _golden(program: Program | None, csim: CsimEngine) -> Golden:

@@ -16,7 +16,7 @@ from emulator.abi.elf import NotALibrary, read_elf
 from emulator.abi.engine import MOST_POISON, AbiEngine
 from emulator.abi.manifest import BadManifest, Manifest
 from emulator.abi.measure import check_lengths
-from emulator.card import Card, Certificate, digest_of, raw_bounds
+from emulator.card import Card, Certificate, digest_of, raw_bounds, refuse_unreachable
 from emulator.card_files import LABEL, LIBRARY, Compiled, Contents, Golden, write
 from emulator.directed import corners, random_inputs
 from emulator.formats import Raw
@@ -78,6 +78,10 @@ def import_abi(
     compiled = _compiled(source, said)
     inputs, outputs = said.input.tensors, said.output.tensors
     _check_layout(layout, sum(tensor.size for tensor in inputs))
+    try:
+        refuse_unreachable(said.threshold, outputs)
+    except ValueError as error:
+        raise BadManifest(f"{manifest}: {error}") from error
     golden, failed = _observed(compiled, source.name)
     card = Card(
         label=label,

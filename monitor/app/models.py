@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import emulator
 from emulator.card import raw_bounds
-from emulator.card_files import CARD, GOLDEN, PROGRAM, read
+from emulator.card_files import CARD, GOLDEN, PROGRAM, read, read_card
 from emulator.certify import EVENTS
 from emulator.conversion import conversion_of
 from emulator.difference import changes
@@ -88,10 +88,13 @@ def _add_import(parts: Commands) -> None:
         "import",
         import_model,
         text="make a card of a model that hls4ml can convert (Keras json+h5, .keras of Keras 3 or HGQ2, ONNX, QONNX, "
-        "hls4ml project), certified, or of a compiled emulator library with its manifest",
+        "hls4ml project) or of trees that conifer saved (JSON), certified, or of a compiled emulator library with its "
+        "manifest",
         example="trigwatch model import tagger.onnx --label tagger_v1 --out models/",
     )
-    parser.add_argument("source", type=Path, help="the model file, hls4ml project folder or emulator library")
+    parser.add_argument(
+        "source", type=Path, help="the model file, hls4ml project folder, conifer's JSON or emulator library"
+    )
     parser.add_argument("--label", required=True, help="the name that the menu announces")
     parser.add_argument("--out", type=Path, required=True, help="the folder of cards")
     parser.add_argument("--manifest", type=Path, help="JSON file: types and lengths of a compiled emulator library")
@@ -184,7 +187,7 @@ def unpack_cards(given: argparse.Namespace) -> int:
 def import_model(given: argparse.Namespace) -> int:
     """Make a card."""
     refuse_unwritable(given.out)
-    replaced = (given.out / given.label / CARD).is_file()
+    before = _card_at(given.out / given.label)
     try:
         layout = None if given.layout is None else emulator.Layout.read(given.layout)
         card = _import_library(given, layout) if _is_library(given) else _import_model(given, layout)
@@ -196,15 +199,22 @@ def import_model(given: argparse.Namespace) -> int:
     except WRONG_CALL as error:
         raise Unusable(why(error)) from error
     _say_card(card)
-    warn_each(_remarks(card, replaced=replaced))
+    warn_each(_remarks(card, before))
     return GOOD
 
 
-def _remarks(card: emulator.Card, *, replaced: bool) -> Iterator[str]:
+def _card_at(path: Path) -> emulator.Card | None:
+    try:
+        return read_card(path)
+    except emulator.BrokenCard:
+        return None
+
+
+def _remarks(card: emulator.Card, before: emulator.Card | None) -> Iterator[str]:
     """Say what a new card means for the folder that it lies in, and for the events that it will judge."""
-    if replaced:
+    if before is not None:
         # Another model in its place would have been refused.
-        yield f"{card.path} held this model already: its card is replaced by the one just made"
+        yield f"{card.path} held this model already: its card is replaced by the one just made{_weaker(card, before)}"
     folder = card.path.parent
     try:
         namesakes = [each for each in emulator.Registry(folder).by_label(card.label) if each.digest != card.digest]
@@ -222,6 +232,16 @@ def _remarks(card: emulator.Card, *, replaced: bool) -> Iterator[str]:
             f"{card.label} has no threshold: nothing counts as accepted unless the stream carries the decision "
             f"(`accept`); if it does not, {remedy}"
         )
+
+
+def _weaker(card: emulator.Card, before: emulator.Card) -> str:
+    now, then = card.certificate.random, before.certificate.random
+    if now >= then:
+        return ""
+    return (
+        f", whose certificate is weaker: {now} random inputs where there were {then}; import it again with "
+        f"--events {then}, unless less is meant"
+    )
 
 
 def _is_library(given: argparse.Namespace) -> bool:
@@ -289,10 +309,10 @@ def verify(given: argparse.Namespace) -> int:
         if not given.events:
             return GOOD
         comparison = emulator.verify(given.card, events=given.events, seed=given.seed)
-    except (emulator.BrokenCard, emulator.NotCertified) as error:
+    except emulator.BrokenCard as error:
         warn(str(error))
         return NO
-    except (emulator.NotCompiled, emulator.EngineUnavailable, FileNotFoundError) as error:
+    except (emulator.NotCertified, emulator.NotCompiled, emulator.EngineUnavailable, FileNotFoundError) as error:
         raise Unusable(str(error)) from error
     say(
         f"{comparison.random} random and {comparison.directed} directed inputs against csim: "
@@ -474,5 +494,7 @@ def _say_card(card: emulator.Card) -> None:
 def _proven(proof: emulator.Certificate) -> str:
     if proof.engine == "abi":
         return f"{proof.reference}; golden vectors record what it said when it was imported"
+    if proof.engine == "csim":
+        return f"none: csim itself answers, {proof.reference}; golden vectors record what it said when it was imported"
     compared = f"{proof.random} random and {proof.directed} directed inputs"
     return f"{proof.mismatches} mismatches in {compared} against {proof.reference}"

@@ -414,14 +414,19 @@ def test_the_same_model_under_the_same_label_is_replaced_and_said(
     assert status == 0
     assert f"{tmp_path / 'cards' / 'net'} held this model already: its card is replaced" in line
     assert card(tmp_path / "cards" / "net")["certificate"]["random"] == 60
+    assert "weaker" not in line
+    _, (line,) = made("--threshold", 5, "--events", 20)
+    assert "whose certificate is weaker: 20 random inputs where there were 60" in line
+    assert "--events 60" in line
 
 
 @pytest.mark.csim
-def test_another_model_under_the_same_label_is_refused_and_the_older_card_stays(
-    made: Callable[..., tuple[int, list[str]]], tmp_path: Path
+def test_another_model_under_the_same_label_is_refused_early_and_the_older_card_stays(
+    made: Callable[..., tuple[int, list[str]]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     made("--threshold", 5)
     before = card(tmp_path / "cards" / "net")
+    monkeypatch.setattr("emulator.importing.compare", None)  # refused before the proof, which may take an hour
     status, (line,) = made("--threshold", 6)
     assert status == 2
     assert f"{tmp_path / 'cards' / 'net'} holds another model" in line
@@ -457,6 +462,29 @@ def test_a_folder_whose_intervals_cannot_be_followed_is_said(
     status, (line,) = made("--threshold", 5)
     assert status == 0
     assert "validity.toml, card 1: missing" in line
+
+
+@pytest.mark.parametrize(("threshold", "said"), [(32768, "no event"), (-32769, "every event")])
+def test_a_threshold_that_the_score_can_never_be_at_is_refused(
+    threshold: int, said: str, made: Callable[..., tuple[int, list[str]]]
+) -> None:
+    status, (line,) = made("--threshold", threshold)
+    assert status == 2
+    assert f"threshold {threshold} is outside of the first output's format ap_fixed<16,6" in line
+    assert f"raw -32768 to 32767, so that {said} would be accepted" in line
+
+
+@pytest.mark.csim
+def test_a_card_that_csim_answers_for_says_that_nothing_was_compared(
+    made: Callable[..., tuple[int, list[str]]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    wide = {"LayerName": {"d0": {"Precision": {"accum": "fixed<80,40>"}}}}
+    assert made("--threshold", 5, "--hls-config", configured(tmp_path / "hls.json", wide))[0] == 0
+    path = str(tmp_path / "cards" / "net")
+    assert main(["model", "show", path]) == 0
+    assert "certificate  none: csim itself answers, hls4ml" in capsys.readouterr().out
+    assert main(["model", "verify", path, "--events", "10"]) == 2
+    assert "nothing to compare" in capsys.readouterr().err
 
 
 # In which way layers hand values on

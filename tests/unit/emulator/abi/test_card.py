@@ -188,3 +188,8 @@ def test_two_cards_with_weights_of_the_same_name_are_both_right_in_turns(folder:
         for _ in range(2):
             assert (first.score(raw)[:, 0] == 3 * raw[:, 0] + raw[:, 1]).all()
             assert (second.score(raw)[:, 0] == 5 * raw[:, 0] + raw[:, 1]).all()
+
+
+def test_a_threshold_in_the_manifest_that_the_score_can_never_be_at_is_refused(folder: Path) -> None:
+    with pytest.raises(emulator.BadManifest, match=r"json: threshold 1099511627776 is outside of the first output's"):
+        made(folder, "structured", label="never", **STRUCTURED, threshold=1 << 40)
