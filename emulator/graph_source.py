@@ -14,6 +14,7 @@ import hls4ml
 
 from emulator.hls_config import Watched, checked
 from emulator.importers.files import IO_TYPE, read_keras, read_keras3, read_onnx, refuse_nonfinite
+from emulator.importers.shapes import refuse_misfits
 from emulator.model_file import AGAIN, PROJECT, UnreadableModel, refuse_empty, refuse_unreadable, weights_beside
 
 VERSION: str = hls4ml.__version__
@@ -72,6 +73,7 @@ def read_graph(
     for warning in told:
         _LOG.info("%s: %s", path, warning.message)
     refuse_nonfinite(_weights(graph), path)
+    refuse_misfits(graph, path)
     layers.refuse_unknown(path)
     return graph
 

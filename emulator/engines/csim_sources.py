@@ -9,7 +9,7 @@ import contextlib
 import io
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,23 @@ def write_sources(graph: Any) -> dict[str, bytes]:
             for path in sorted(firmware.rglob("*"))
             if path.suffix in {".h", ".cpp"}
         }
+        _refuse_unknown_functions(graph, sources)
         sources["bridge.cpp"] = _bridge(graph).encode()
     sources[_BRIDGE] = Path(__file__).with_name(_BRIDGE).read_bytes()
     return sources
+
+
+def _refuse_unknown_functions(graph: Any, sources: Mapping[str, bytes]) -> None:
+    """Raise `Unwritable` for a layer whose function is in no header: hls4ml writes the call all the same."""
+    headers = b"".join(content for path, content in sources.items() if path.startswith("firmware/nnet_utils/"))
+    known = set(re.findall(rb"\w+", headers))
+    for layer in graph.get_layers():
+        for name in re.findall(r"\bnnet::(\w+)", str(layer.get_attr("function_cpp", ""))):
+            if name.encode() not in known:
+                raise Unwritable(
+                    f"layer {layer.name!r} is a {name!r}, which hls4ml's C++ has not got: train the model with another "
+                    "activation or layer"
+                )
 
 
 def _content(path: Path) -> bytes:

@@ -316,6 +316,41 @@ def test_an_ensemble_with_a_part_missing_or_out_of_range_is_refused(
     assert said in refused(tmp_path / "trees.json")
 
 
+# Shapes that do not fit
+
+
+@pytest.mark.parametrize(
+    ("tensor", "shape", "said"),
+    [
+        ("kernel", (6, 3), "tensor 'weight' of layer 'd0' has the shape [6, 3], and the layer needs [4, 3]"),
+        ("bias", (5,), "tensor 'bias' of layer 'd0' has the shape [5], and the layer needs [3]"),
+    ],
+)
+def test_weights_of_another_shape_are_told_with_their_layer(
+    tensor: str, shape: tuple[int, ...], said: str, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    source = keras(tmp_path)
+    with h5py.File(tmp_path / "net_weights.h5", "a") as file:
+        del file[f"d0/d0/{tensor}:0"]
+        file[f"d0/d0/{tensor}:0"] = np.ones(shape)
+    assert said in refused(source)
+
+
+def test_an_input_of_nothing_is_told_with_its_layer(refused: Callable[..., str], tmp_path: Path) -> None:
+    source = keras(tmp_path)
+    source.write_text(source.read_text().replace('"batch_input_shape": [null, 4]', '"batch_input_shape": [null, 0]'))
+    assert "the output of layer 'x' has the shape [0], which holds nothing" in refused(source)
+
+
+def test_an_activation_that_hls4ml_has_not_got_is_told_with_its_layer(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source = keras(tmp_path)
+    source.write_text(source.read_text().replace('"linear"', '"gelu"'))
+    assert main(["model", "import", str(source), "--label", "net", "--out", str(tmp_path / "cards")]) == 2
+    assert "_gelu' is a 'gelu', which hls4ml's C++ has not got" in capsys.readouterr().err
+
+
 # Layouts
 
 
