@@ -78,27 +78,28 @@ def _delay(found: float, row: Row) -> str:
 def clean(page: Page, fills: range) -> None:
     """Print how many alarms begin on fills in which nothing is broken, and what judging them costs.
 
-    They are one stream: as in the daemon, what the detectors have seen is kept from fill to fill.
+    They are one stream: as in the daemon, what the detectors have seen is kept from fill to fill, and an alarm that
+    goes on into the next is one page.
     """
     print_titles(f"\n{LUMISECTIONS:,} clean lumisections, seed", "pages", "over line", "highest", "river", "ms/LS")
-    pages = lumisections = 0
     rows = (
         row
         for seed in fills
         for row in summaries(play(SCENARIOS["quiet"], seed=seed, lumisections=LUMISECTIONS, run=FIRST_RUN + seed))
     )
+    over = np.zeros(0, np.bool_)
     for run, found in groupby(judged(rows, page), key=lambda each: each[0].lumisection.run):
         evidence, cost = zip(*found, strict=True)
-        over = np.asarray([each.alarm >= 1 for each in evidence])
-        begun, river = episodes(over), sum(bool(each.second_opinion) for each in evidence)
-        pages, lumisections = pages + begun, lumisections + len(over)
-        highest = max(each.alarm for each in evidence)
+        before, over = over, np.concatenate([over, [each.alarm >= 1 for each in evidence]])
+        begun, beyond = pages(over) - pages(before), int(over.sum() - before.sum())
+        highest, river = max(each.alarm for each in evidence), sum(bool(each.second_opinion) for each in evidence)
         # The median of the cost, because the first judgement loads the statistics.
-        print_row(run - FIRST_RUN, begun, int(over.sum()), highest, river, statistics.median(cost))
-    print(f"{pages} false pages in {lumisections:,} clean lumisections; promised are at most 1 in {BUDGET.arl0:,.0f}")
+        print_row(run - FIRST_RUN, begun, beyond, highest, river, statistics.median(cost))
+    promised = f"promised are at most 1 in {BUDGET.arl0:,.0f}"
+    print(f"{pages(over)} false pages in {len(over):,} clean lumisections; {promised}")
 
 
-def episodes(over: NDArray[np.bool_]) -> int:
+def pages(over: NDArray[np.bool_]) -> int:
     """Return how many pages that makes: one ends when the alarm has stayed under its line as long as the rules ask."""
     places = np.flatnonzero(over)
     return int((np.diff(places) > Rules().clear_after).sum()) + 1 if len(places) else 0
