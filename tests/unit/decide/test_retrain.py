@@ -103,5 +103,5 @@ def test_a_capsule_is_named_by_its_content() -> None:
         Capsule.from_json(changed)
     with pytest.raises(ValueError, match="not a capsule"):
         Capsule.from_json({})
-    with pytest.raises(ValueError, match="lacks or garbles"):
+    with pytest.raises(ValueError, match="the capsule lacks 'stream'"):
         Capsule.from_json({"schema": "capsule/1"})
