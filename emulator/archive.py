@@ -62,12 +62,13 @@ def unpack(archive: Path, out: Path) -> tuple[Card, ...]:
     Raises
     ------
     BadArchive
-        The file is damaged, too large, or holds paths, links or names that no card has.
+        The file cannot be read, is damaged, too large, or holds paths, links or names that no card has.
     BrokenCard
         A card is incomplete or was changed, or a golden vector comes out differently.
     FileExistsError
         Another card of the same label is in the way.
     """
+    _refuse_unreadable(archive)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".unpacking-") as directory:
         folders = _extracted(archive, Path(directory))
@@ -82,13 +83,24 @@ def unpack(archive: Path, out: Path) -> tuple[Card, ...]:
     return tuple(read(out / card.label).card for card in cards)
 
 
+def _refuse_unreadable(archive: Path) -> None:
+    try:
+        archive.open("rb").close()
+    except OSError as error:
+        remedy = "name a file that `trigwatch model export` wrote"
+        raise BadArchive(f"{archive} cannot be read: {error.strerror}: {remedy}") from error
+
+
 def _checked(folder: Path, archive: Path) -> Card:
-    with load(folder) as model:
-        if model.card.label != folder.name:
-            raise BrokenCard(
-                f"{archive}: folder {folder.name!r} holds the card of {model.card.label!r}: export it again"
-            )
-        return model.card
+    try:
+        with load(folder) as model:
+            card = model.card
+    except BrokenCard as error:
+        # By its place in the archive: the folder is gone when somebody reads this.
+        raise BrokenCard(str(error).replace(str(folder), f"{archive}: {folder.name}")) from error
+    if card.label != folder.name:
+        raise BrokenCard(f"{archive}: folder {folder.name!r} holds the card of {card.label!r}: export it again")
+    return card
 
 
 def _extracted(archive: Path, into: Path) -> list[Path]:

@@ -88,8 +88,7 @@ def write(contents: Contents) -> None:
     card, is in the way; ValueError for a label that is not a name.
     """
     path = contents.card.path
-    if not LABEL.fullmatch(contents.card.label):
-        raise ValueError(f"label {contents.card.label!r} is not a name: use up to 64 of A-Z a-z 0-9 _ . -")
+    _check_label(contents.card.label)
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent):
         if path.exists():
@@ -188,11 +187,17 @@ def refuse_other(path: Path, digest: str) -> None:
         )
 
 
+def _check_label(label: str) -> None:
+    if not LABEL.fullmatch(label):
+        raise ValueError(f"its label {label!r} is not a name: use up to 64 of A-Z a-z 0-9 _ . -")
+
+
 def _read_json(path: Path) -> tuple[Card, dict[str, str]]:
     content = _bytes(path, CARD)
     try:
         value = json.loads(content)
         card, files = from_json(value, path=path), listed_files(value)
+        _check_label(card.label)
     except (ValueError, RecursionError) as error:
         _broken(path / CARD, f"cannot be read: {error}", _AGAIN)
     return card, files

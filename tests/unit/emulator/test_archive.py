@@ -123,3 +123,21 @@ def test_an_archive_needs_cards_and_a_label_for_each(tmp_path: Path) -> None:
             emulator.export(cards, tmp_path / "a.tar.xz")
     with pytest.raises(emulator.BrokenCard):
         emulator.export([tmp_path], tmp_path / "a.tar.xz")
+
+
+def test_an_archive_that_is_not_there_or_is_a_folder_is_refused_and_no_folder_is_made(tmp_path: Path) -> None:
+    for name, said in (("nothing", "No such file or directory"), (".", "Is a directory")):
+        path = tmp_path / name
+        with pytest.raises(emulator.BadArchive) as refused:
+            emulator.unpack(path, tmp_path / "models")
+        assert str(refused.value) == f"{path} cannot be read: {said}: name a file that `trigwatch model export` wrote"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_card_is_named_by_its_place_in_the_archive(tmp_path: Path) -> None:
+    parts = [entry(f"v1/{name}", content) for name, content in files(V1).items() if name != "golden"]
+    made = archive(tmp_path / "a.tar.xz", *parts)
+    with pytest.raises(emulator.BrokenCard) as refused:
+        emulator.unpack(made, tmp_path / "models")
+    assert str(refused.value).startswith(f"{made}: v1/golden is missing: ")
+    assert "unpacking" not in str(refused.value)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulator.card import Card, Certificate, digest_of
+from emulator.card import BrokenCard, Card, Certificate, digest_of
 from emulator.card_files import Contents, Golden, put_in_place, read, read_card, write
 from emulator.card_lock import LOCK
 from emulator.formats import Format
@@ -219,3 +219,13 @@ def test_card_json_is_for_people(tmp_path: Path) -> None:
     assert document["threshold"] == 7
     assert document["certificate"]["mismatches"] == 0
     assert set(document["files"]) == {"program", "golden", "csim.tar.xz"}
+
+
+@pytest.mark.parametrize("label", ["", "../../x", "a/b", "a\n", "\x1b[2J"])
+def test_a_card_whose_label_is_no_plain_name_is_not_read(label: str, tmp_path: Path) -> None:
+    write(contents(tmp_path))
+    file = tmp_path / "v1" / "card.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"label": label}))
+    with pytest.raises(BrokenCard) as refused:
+        read_card(tmp_path / "v1")
+    assert f"{file} cannot be read: its label {label!r} is not a name: " in str(refused.value)
