@@ -171,7 +171,7 @@ def test_the_module_is_the_command():
         ("model verify {models}", "{models} is a folder of cards: name one of them, {models}/l1anomaly_v1, "),
         ("model verify {here}", "{here} is not a card, it has no card.json: name a folder that `trigwatch model"),
         ("model export {here}/none --out {here}/x.tar.xz", "{here}/none is not a card, nothing is called so"),
-        ("model unpack {here}/none --out {here}/cards", "{here}/none: No such file or directory"),
+        ("model unpack {here}/none --out {here}/cards", "{here}/none cannot be read: No such file or directory"),
         ("model menu {here}/none --models {models}", "{here}/none cannot be read: No such file or directory"),
         ("model verify {models}/l1anomaly_v1 --events -1", "argument --events: '-1' is not"),
         ("model import {here}/none.onnx --label x --out {here}/cards", "none.onnx is not a file"),
