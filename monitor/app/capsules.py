@@ -46,16 +46,18 @@ def replay(given: argparse.Namespace) -> int:
     cards = [card for card in registry if card.n_inputs == len(capsule.inputs)]
     if not cards:
         raise Unusable(f"no card in {given.models} takes {len(capsule.inputs)} inputs: name the folder that holds it")
-    scores = {card.digest: _emulate(card, capsule) for card in cards}
-    if scores.get(capsule.digest) is None:
+    answers = [(card.digest, _emulate(card, capsule)) for card in cards]
+    # One card may lie in two folders, and one of them be damaged.
+    announced = next((score for digest, score in answers if digest == capsule.digest and score is not None), None)
+    if announced is None:
         warn(f"{capsule.label} {capsule.digest[:19]}, which the menu announced, gives no answer here: import its card")
         return NO
-    if scores[capsule.digest] != capsule.emulated:
+    if announced != capsule.emulated:
         warn(
-            f"{capsule.label} gave {list(capsule.emulated)} then and gives {list(scores[capsule.digest] or ())} now, "
-            "which no exact card does: check it with `trigwatch model verify`"
+            f"{capsule.label} gave {list(capsule.emulated)} then and gives {list(announced)} now, which no exact card "
+            "does: check it with `trigwatch model verify`"
         )
-    return GOOD if scores[capsule.digest] == capsule.hardware else NO
+    return GOOD if announced == capsule.hardware else NO
 
 
 def _emulate(card: emulator.Card, capsule: Capsule) -> tuple[int, ...] | None:

@@ -80,7 +80,7 @@ class Counter {
         for (int64_t k = 0; k < events_; ++k) bins[k] = table[word_of(at(k, input))] & bin_of_;
         const int32_t first = plan_.first_of[input];
         if (first < 0) return add_histogram(input, bins);
-        if (first == input) {
+        if (first == input) {  // which comes before the other inputs of its object
             for (int64_t k = 0; k < events_; ++k) absent_[k] = at(k, first) == 0;
         }
         const uint8_t gone = static_cast<uint8_t>(plan_.bins), nothing = plan_.nothing[input];

@@ -67,7 +67,7 @@ class InputCounter:
     def count(self, counts: Counts, inputs: NDArray[Any], score: NDArray[np.int64]) -> None:
         """Add raw `inputs`, int16 or int32 (n, inputs), to `counts`; `score` (n,) is the bin of each event's score."""
         if self._kernel is not None and self._kernel.serves(inputs):
-            self._kernel.count(inputs, score.astype(np.int16), counts)
+            self._kernel.count(inputs, score, counts)
             return
         for start in range(0, len(inputs), BLOCK):
             rows = slice(start, start + BLOCK)

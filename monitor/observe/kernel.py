@@ -115,15 +115,18 @@ class Kernel:
         """Say whether it counts inputs of this type and width."""
         return inputs.dtype.name in TYPES and inputs.dtype.isnative and inputs.shape[1:] == (self._inputs,)
 
-    def count(self, inputs: NDArray[Any], score: NDArray[np.int16], counts: Mapping[str, NDArray[np.int64]]) -> None:
+    def count(self, inputs: NDArray[Any], score: NDArray[np.int64], counts: Mapping[str, NDArray[np.int64]]) -> None:
         """Add raw `inputs` (n, inputs) and their scores' bins `score` (n,) to the `COUNTED` of a summary's counts.
 
-        Raises ValueError where the arrays of `counts` are not of the plan's shapes.
+        Raises ValueError where there is not one bin an event, or the arrays of `counts` are not of the plan's shapes:
+        the compiled code would read or write beside them.
         """
+        if score.shape != (len(inputs),):
+            raise ValueError(f"{len(inputs)} events have score bins {score.shape}: give one each")
         for name, shape in self._shapes.items():
             if counts[name].shape != shape or not counts[name].flags.c_contiguous:
                 raise ValueError(f"counts of {name} {counts[name].shape} are not contiguous {shape}")
-        rows, bins = np.ascontiguousarray(inputs), np.ascontiguousarray(score)
+        rows, bins = np.ascontiguousarray(inputs), np.ascontiguousarray(score, np.int16)
         into = _Counts(*(counts[name].ctypes.data for name in COUNTED))
         self._functions[rows.dtype.name](
             ctypes.byref(self._plan),

@@ -517,6 +517,16 @@ def test_a_card_that_gives_no_answer_is_said_and_the_others_are_asked(
     assert any("empty" in line for line in spoken)
 
 
+def test_a_damaged_copy_of_the_announced_card_takes_nothing_away(run: Run, capsule: dict[str, Any], tmp_path: Path):
+    shutil.copytree(MODELS, tmp_path / "site")
+    shutil.copytree(MODELS / "l1anomaly_v2", tmp_path / "site" / "z_copy")
+    (tmp_path / "site" / "z_copy" / GOLDEN).write_bytes(b"")
+    (tmp_path / "m.json").write_text(altered(capsule, hardware=capsule["emulated"]))
+    status, said, _ = run("capsule", "replay", tmp_path / "m.json", "--models", tmp_path / "site")
+    assert status == 0
+    assert any("no answer: " in line for line in said)
+
+
 def test_an_announced_model_that_is_not_here_is_said(run: Run, capsule: dict[str, Any], tmp_path: Path):
     shutil.copytree(V1, tmp_path / "site" / "l1anomaly_v1")
     (tmp_path / "m.json").write_text(json.dumps(capsule))

@@ -82,6 +82,13 @@ def test_nothing_is_counted_of_no_events(library: ctypes.CDLL) -> None:
     assert not any(values.any() for values in counts.values())
 
 
+def test_a_score_that_is_missing_is_refused_before_the_machine_code_reads_beyond(library: ctypes.CDLL) -> None:
+    shape = SHAPES["plain"]
+    counts = {name: np.zeros(size, np.int64) for name, size in shape.arrays().items()}
+    with pytest.raises(ValueError, match=r"5 events have score bins \(4,\)"):
+        InputCounter(shape, library).count(counts, np.zeros((5, shape.inputs), np.int16), np.zeros(4, np.int64))
+
+
 def test_inputs_of_another_type_are_left_to_numpy(library: ctypes.CDLL) -> None:
     shape = SHAPES["plain"]
     inputs = drawn("int16", shape, np.random.default_rng(5))
