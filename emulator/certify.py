@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,20 +58,43 @@ def verify(path: str | Path, *, events: int = EVENTS, seed: int = SEED) -> Compa
             f"{contents.card.label!r} runs on {engine} itself ({contents.card.falls_to}): nothing to compare"
         )
     with contextlib.closing(CsimEngine(contents.sources)) as csim:
-        return compare(contents.program, csim, events=events, seed=seed)
+        return compare_with_csim(contents.program, csim, contents.sources, events=events, seed=seed)
 
 
-def compare(program: Program, reference: Engine, *, events: int = EVENTS, seed: int = SEED) -> Comparison:
-    """Run the integer program by every exact engine, and the reference, on `events` random inputs and directed ones."""
+def compare_with_csim(
+    program: Program, csim: CsimEngine, sources: Mapping[str, bytes], *, events: int = EVENTS, seed: int = SEED
+) -> Comparison:
+    """Compare with hls4ml's C++ as it is on the directed inputs and `EVENTS` random ones, then with its quick build.
+
+    The quick build, for which `sources` are compiled once more, must have agreed on those first inputs.
+    """
+    if events <= EVENTS:
+        return compare(program, csim, events=events, seed=seed)
+    with contextlib.closing(CsimEngine(sources, quick=True)) as quick:
+        return compare(program, csim, quick=quick, events=events, seed=seed)
+
+
+def compare(
+    program: Program, reference: Engine, *, quick: Engine | None = None, events: int = EVENTS, seed: int = SEED
+) -> Comparison:
+    """Run every exact engine of the program, and the reference, on `events` random inputs and directed ones.
+
+    `quick`, where there is one, stands in for the reference beyond the first `EVENTS` random inputs; before that it is
+    compared with the reference as the engines are.
+    """
     low, high = raw_bounds(program.inputs)
     engines = exact_engines(program)
     rng = np.random.default_rng(seed)
     directed = directed_inputs(program, engines[0], low=low, high=high, rng=rng)
-    mismatches, first = _differences(engines, reference, directed)
+    compared = engines if quick is None else (*engines, quick)
+    mismatches, first = _differences(compared, reference, directed)
     done = 0
     while done < events:
-        block = random_inputs(low, high, events=min(_BLOCK, events - done), rng=rng)
-        wrong, example = _differences(engines, reference, block)
+        if quick is not None and done >= EVENTS:
+            compared, reference = engines, quick
+        size = _BLOCK if done >= EVENTS else EVENTS
+        block = random_inputs(low, high, events=min(size, events - done), rng=rng)
+        wrong, example = _differences(compared, reference, block)
         mismatches, first, done = mismatches + wrong, first or example, done + len(block)
     names = tuple(engine.name for engine in engines)
     return Comparison(random=done, directed=len(directed), mismatches=mismatches, first=first, engines=names)

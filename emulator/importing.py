@@ -16,7 +16,7 @@ import numpy as np
 
 from emulator.card import BrokenCard, Card, Certificate, digest_of, raw_bounds, refuse_unreachable
 from emulator.card_files import LABEL, Contents, Golden, read_card, refuse_other, write
-from emulator.certify import EVENTS, SEED, Comparison, NotCertified, compare
+from emulator.certify import EVENTS, SEED, Comparison, NotCertified, compare_with_csim
 from emulator.directed import corners, directed_inputs, random_inputs
 from emulator.engines.conifer_sources import write_ensemble
 from emulator.engines.csim import CsimEngine, csim_compiler, needed_sources
@@ -222,7 +222,7 @@ def _proven(draft: Draft, csim: CsimEngine, *, events: int) -> tuple[Program | N
     nothing = Comparison(random=0, directed=0, mismatches=0)
     if draft.program is None:
         return None, draft.reason, nothing
-    comparison = compare(draft.program, csim, events=events)
+    comparison = compare_with_csim(draft.program, csim, draft.sources, events=events)
     if not comparison.mismatches:
         return draft.program, None, comparison
     names = " or ".join(comparison.engines)
@@ -233,9 +233,10 @@ def _proven(draft: Draft, csim: CsimEngine, *, events: int) -> tuple[Program | N
 def _refuse_unsteady(draft: Draft, golden: Golden, label: str) -> None:
     """Raise `NotCertified` unless another process gives the golden inputs, last to first, the same scores.
 
-    C++ that reads memory which nothing has set, or that remembers events, is no function of its inputs.
+    C++ that reads memory which nothing has set, or that remembers events, is no function of its inputs. The other
+    process runs the quick build, which is what will answer for the card.
     """
-    with contextlib.closing(CsimEngine(draft.sources)) as again:
+    with contextlib.closing(CsimEngine(draft.sources, quick=True)) as again:
         scores = again.score(golden.inputs[::-1])[::-1]
     wrong = np.flatnonzero((scores != golden.scores).any(axis=1))
     if len(wrong):

@@ -149,12 +149,12 @@ def _engine(contents: Contents, name: EngineName, threads: int) -> Engine:
     if name == "abi":
         raise EngineUnavailable(f"{card.label!r} has no compiled library: use 'native', 'gemm', 'csim' or 'auto'")
     if name == "csim":
-        return CsimEngine(contents.sources)
+        return CsimEngine(contents.sources, quick=True)
     if contents.program is None:
         if name != "auto":
             raise EngineUnavailable(f"{card.label!r} has no exact integer program ({card.falls_to}): use 'csim'")
         _LOG.warning("%s falls to csim: %s", card.label, card.falls_to)
-        return CsimEngine(contents.sources)
+        return CsimEngine(contents.sources, quick=True)
     try:
         return _exact(card.label, contents.program, name, threads)
     except (NotExact, *_NONSENSE) as error:

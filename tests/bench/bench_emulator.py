@@ -103,8 +103,10 @@ def predicted(graph: Any, program: Program, raw: Raw, folder: Path) -> tuple[flo
 
 def engines(graph: Any, program: Program) -> Iterator[tuple[str, Callable[[Raw], Raw], int]]:
     """Yield our engines: name, score, and how many events to time."""
-    with contextlib.closing(CsimEngine(needed_sources(write_sources(graph)))) as csim:
-        yield "csim in our worker process", csim.score, FEW
+    sources = needed_sources(write_sources(graph))
+    for name, quick in (("csim in our worker process", False), ("csim, quick build", True)):
+        with contextlib.closing(CsimEngine(sources, quick=quick)) as csim:
+            yield name, csim.score, FEW
     yield "gemm (numpy)", GemmEngine(program).score, EVENTS
     for name, march in PROCESSORS.items():
         if NEEDED.get(march, set()) <= flags():

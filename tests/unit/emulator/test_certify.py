@@ -9,9 +9,9 @@ import pytest
 
 import emulator
 from emulator.card_files import read
-from emulator.certify import compare
+from emulator.certify import EVENTS, compare
 from emulator.engines.gemm import GemmEngine
-from emulator.formats import Format
+from emulator.formats import Format, Raw
 from emulator.graph import Cast, Dense, Program, Tensor
 
 BYTE, WIDE = Format(True, 8, 8), Format(True, 24, 24)
@@ -37,6 +37,41 @@ def test_a_mismatch_at_the_extremes_is_found_and_its_first_input_is_told() -> No
     assert found.first is not None
     assert found.first.startswith("first for inputs [")
     assert "gemm gives [" in found.first
+
+
+class Asked(GemmEngine):
+    """An engine that keeps how many events it was asked for."""
+
+    events = 0
+
+    def score(self, raw: Raw) -> Raw:
+        self.events += len(raw)
+        return super().score(raw)
+
+
+def test_beyond_the_first_events_the_quick_build_stands_in_for_the_reference() -> None:
+    reference, quick = Asked(dense(WIDE)), Asked(dense(WIDE))
+    found = compare(dense(WIDE), reference, quick=quick, events=150_000)
+    assert (found.random, found.mismatches) == (150_000, 0)
+    assert reference.events == EVENTS + found.directed
+    assert quick.events == 150_000 + found.directed
+
+
+def test_a_quick_build_that_differs_from_its_own_reference_is_told_at_once() -> None:
+    wrong = GemmEngine(dense(Format(True, 16, 16)))
+    found = compare(dense(WIDE), GemmEngine(dense(WIDE)), quick=wrong, events=EVENTS)
+    assert found.mismatches > 0
+
+
+def test_a_program_that_differs_from_the_quick_build_alone_is_told() -> None:
+    """What agrees on the first events and not afterwards: the quick build is the only witness then."""
+
+    class Late(Asked):
+        def score(self, raw: Raw) -> Raw:
+            return super().score(raw) + (self.events > EVENTS + 10_000)
+
+    found = compare(dense(WIDE), GemmEngine(dense(WIDE)), quick=Late(dense(WIDE)), events=100_000)
+    assert found.mismatches == 80_000
 
 
 def keras(directory: Path, *, activation: str = "relu") -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from emulator.engines.compiler import NotCompiled, installed, unpack_sources
-from emulator.engines.csim import CsimEngine, compiled, needed_sources
+from emulator.engines.csim import CsimEngine, compiled, needed_sources, quickened
 from emulator.engines.csim_sources import Unwritable, write_sources
 
 pytestmark = pytest.mark.csim
@@ -133,6 +133,30 @@ def test_streamed_io_gives_the_same_scores_as_parallel_io(csim: CsimEngine, cach
     with contextlib.closing(CsimEngine(streamed, cache=cache)) as engine:
         assert (engine.score(raw) == csim.score(raw)).all()
         assert (engine.trace(raw)[-1][1] == csim.score(raw)).all()
+
+
+def test_the_quick_build_gives_the_same_scores_and_traces(
+    csim: CsimEngine, sources: dict[str, bytes], cache: Path
+) -> None:
+    raw = inputs(2000)
+    with contextlib.closing(CsimEngine(sources, quick=True, cache=cache)) as quick:
+        assert (quick.score(raw) == csim.score(raw)).all()
+        for (_, mine), (_, theirs) in zip(quick.trace(raw), csim.trace(raw), strict=True):
+            assert (mine == theirs).all()
+
+
+def test_the_quick_build_has_both_widths_clear_their_bits_without_volatile(sources: dict[str, bytes]) -> None:
+    name = "firmware/ap_types/etc/ap_private.h"
+    before, after = sources[name].decode(), quickened(sources)[name].decode()
+    both, function = "void clearUnusedBits(void)", "void clearUnusedBits(void) volatile"
+    assert (before.count(both), before.count(function)) == (2, 2)
+    assert (after.count(both), after.count(function)) == (4, 2)
+    assert {path for path in sources if quickened(sources)[path] != sources[path]} == {name}
+
+
+def test_headers_that_look_otherwise_stay_as_they_are() -> None:
+    sources = {"firmware/ap_types/etc/ap_private.h": b"void clearUnusedBits() { VAL = 0; }\n"}
+    assert quickened(sources) == sources
 
 
 def test_a_library_is_compiled_once(sources: dict[str, bytes], cache: Path, csim: CsimEngine) -> None:

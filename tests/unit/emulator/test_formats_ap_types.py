@@ -126,3 +126,7 @@ def test_every_double_is_quantised_as_the_constructor_from_double_does(expected:
         mine = quantise(values, target)
         wrong = np.flatnonzero(mine != row)
         assert not [(str(target), values[i], int(mine[i]), int(row[i])) for i in wrong[:5]]
+
+
+def test_the_quick_build_of_csim_casts_the_same(expected: Raw, tmp_path: Path) -> None:
+    assert (answers(program(), tmp_path, quick=True) == expected).all()

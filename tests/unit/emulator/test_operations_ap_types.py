@@ -132,3 +132,7 @@ def test_operations_are_those_of_ap_fixed(expected: Raw, engine: str, tmp_path: 
             done += mine.size
     assert done == len(expected)
     assert wrong == []
+
+
+def test_the_quick_build_of_csim_computes_the_same(expected: Raw, tmp_path: Path) -> None:
+    assert (answers(program(), tmp_path, quick=True) == expected).all()
