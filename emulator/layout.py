@@ -35,6 +35,11 @@ class Axis:
         Raw domain: low <= raw < high. For a periodic axis, high - low is the period.
     periodic
         True for an angle that wraps.
+
+    Raises
+    ------
+    BadLayout
+        What cannot be: an `lsb` of 0, `low` at `high`, a name that cannot be read.
     """
 
     name: str
@@ -44,15 +49,26 @@ class Axis:
     high: int
     periodic: bool = False
 
+    def __post_init__(self) -> None:
+        _check_axis({key: getattr(self, key) for key in (*_AXIS, "periodic")}, f"axis {self.name!r:.60}")
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectGroup:
-    """`count` objects of one kind, pt-sorted and zero-filled; object i, axis k is column offset + i*len(axes) + k."""
+    """`count` objects of one kind, pt-sorted and zero-filled; object i, axis k is column offset + i*len(axes) + k.
+
+    Raises `BadLayout` for no objects, no axes, or two axes of one name.
+    """
 
     name: str
     offset: int
     count: int
     axes: tuple[Axis, ...]
+
+    def __post_init__(self) -> None:
+        where = f"object group {self.name!r:.60}"
+        _check_group({key: getattr(self, key) for key in _GROUP}, where)
+        _check_names([axis.name for axis in self.axes], f"{where}, axes")
 
     def column(self, index: int, axis: int) -> int:
         """Return the input column of axis number `axis` of object number `index`."""
@@ -70,7 +86,7 @@ class ObjectGroup:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The whole input vector, group by group, without holes."""
+    """The whole input vector, group by group, without holes; raises `BadLayout` for holes and for two of one name."""
 
     groups: tuple[ObjectGroup, ...]
 
@@ -78,11 +94,12 @@ class Layout:
         offset = 0
         for group in self.groups:
             if group.offset != offset:
-                raise ValueError(
+                raise BadLayout(
                     f"object group {group.name!r} starts at input {group.offset}, the ones before end at {offset}: "
                     "list the groups in input order and without holes"
                 )
             offset = group.stop
+        _check_names([group.name for group in self.groups], "object groups")
 
     def __iter__(self) -> Iterator[ObjectGroup]:
         return iter(self.groups)
@@ -123,7 +140,6 @@ class Layout:
         groups: list[ObjectGroup] = []
         for number, entry in enumerate(value, 1):
             groups.append(_group(entry, f"object group {number}", offset=groups[-1].stop if groups else 0))
-        _check_names([group.name for group in groups], "object groups")
         return cls(tuple(groups))
 
     @classmethod
@@ -141,33 +157,49 @@ class Layout:
 
 def _group(entry: Any, where: str, *, offset: int) -> ObjectGroup:
     _check_keys(entry, where, needed=_GROUP)
-    name, count, axes = _name(entry, where), entry["count"], entry["axes"]
-    if type(count) is not int or count < 1:
-        raise BadLayout(f"{where} has count = {count!r:.60}: write a whole number, at least 1")
-    if not isinstance(axes, list) or not axes:
-        raise BadLayout(f"{where} has axes = {axes!r:.60}: write a list with one entry for each field of the object")
-    read = tuple(_axis(axis, f"{where}, axis {i}") for i, axis in enumerate(axes, 1))
-    _check_names([axis.name for axis in read], f"{where}, axes")
-    return ObjectGroup(name, offset, count, read)
+    _check_group(entry, where)
+    axes = tuple(_axis(axis, f"{where}, axis {i}") for i, axis in enumerate(entry["axes"], 1))
+    _check_names([axis.name for axis in axes], f"{where}, axes")
+    return ObjectGroup(entry["name"], offset, entry["count"], axes)
 
 
 def _axis(entry: Any, where: str) -> Axis:
     _check_keys(entry, where, needed=_AXIS, optional=("periodic",))
+    _check_axis(entry, where)
+    # A float stays one, or the digest of a card that has it would be another.
+    return Axis(**entry)
+
+
+def _check_group(group: Mapping[str, Any], where: str) -> None:
+    _check_name(group["name"], where)
+    if type(group["count"]) is not int or group["count"] < 1:
+        raise BadLayout(f"{where} has count = {group['count']!r:.60}: write a whole number, at least 1")
+    if not isinstance(group["axes"], list | tuple) or not group["axes"]:
+        raise BadLayout(
+            f"{where} has axes = {group['axes']!r:.60}: write a list with one entry for each field of the object"
+        )
+
+
+def _check_axis(axis: Mapping[str, Any], where: str) -> None:
     for key in ("lsb", "low", "high"):
         # Compared and not converted: an integer may be too large for a float.
-        if type(entry[key]) not in (int, float) or not -math.inf < entry[key] < math.inf:
-            raise BadLayout(f"{where} has {key} = {entry[key]!r:.60}: write a number")
-    if not 0 < entry["lsb"] <= sys.float_info.max:
-        raise BadLayout(f"{where} has lsb = {entry['lsb']!r:.60}: write the physical size of one raw unit, above 0")
+        if (
+            not isinstance(axis[key], int | float)
+            or isinstance(axis[key], bool)
+            or not -math.inf < axis[key] < math.inf
+        ):
+            raise BadLayout(f"{where} has {key} = {axis[key]!r:.60}: write a number")
+    if not 0 < axis["lsb"] <= sys.float_info.max:
+        raise BadLayout(f"{where} has lsb = {axis['lsb']!r:.60}: write the physical size of one raw unit, above 0")
     for key in ("low", "high"):
-        if entry[key] % 1 or abs(entry[key]) > _FARTHEST:
-            raise BadLayout(f"{where} has {key} = {entry[key]!r:.60}: write a whole number of raw units, in 64 bits")
-    if not entry["low"] < entry["high"]:
-        raise BadLayout(f"{where} is from {entry['low']} to {entry['high']}: write low below high")
-    if type(entry.get("periodic", False)) is not bool:
-        raise BadLayout(f"{where} has periodic = {entry['periodic']!r:.60}: write true or false")
-    # A float stays one, or the digest of a card that has it would be another.
-    return Axis(**{**entry, "name": _name(entry, where), "unit": _text(entry, "unit", where)})
+        if axis[key] % 1 or abs(axis[key]) > _FARTHEST:
+            raise BadLayout(f"{where} has {key} = {axis[key]!r:.60}: write a whole number of raw units, in 64 bits")
+    if not axis["low"] < axis["high"]:
+        raise BadLayout(f"{where} is from {axis['low']} to {axis['high']}: write low below high")
+    if type(axis.get("periodic", False)) is not bool:
+        raise BadLayout(f"{where} has periodic = {axis['periodic']!r:.60}: write true or false")
+    _check_name(axis["name"], where)
+    _check_text(axis["unit"], "unit", where)
 
 
 def _check_names(names: list[str], what: str) -> None:
@@ -191,17 +223,14 @@ def _check_keys(entry: Any, where: str, *, needed: tuple[str, ...], optional: tu
             raise BadLayout(f"{where} has {key!r}: it takes {takes}")
 
 
-def _name(entry: Mapping[str, Any], where: str) -> str:
-    name = _text(entry, "name", where)
+def _check_name(name: Any, where: str) -> None:
+    _check_text(name, "name", where)
     if not name.strip():
         raise BadLayout(f"{where} has name = {name!r:.60}: give it a name")
-    return name
 
 
-def _text(entry: Mapping[str, Any], key: str, where: str) -> str:
-    text = entry[key]
+def _check_text(text: Any, key: str, where: str) -> None:
     if not isinstance(text, str):
         raise BadLayout(f"{where} has {key} = {text!r:.60}: write a text")
     if not text.isprintable():
         raise BadLayout(f"{where} has {key} = {text!r:.60}: write it in printable characters")
-    return text

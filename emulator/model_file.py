@@ -15,6 +15,8 @@ from typing import Any
 
 PROJECT = "hls4ml_config.yml"
 AGAIN = "export the model again, or copy it again"
+_LARGEST = 1 << 30
+"""Bytes that an `.fml` file may unpack to: networks of triggers take thousandths of it."""
 _SAVE = "save the ModelGraph with `graph.save('model.fml')` and import that file"
 
 
@@ -111,7 +113,9 @@ def _check_fml(path: Path) -> None:
     try:
         # A reader of archives stops at their last file, and would not miss what should come behind it.
         with gzip.open(path) as file:
-            content = io.BytesIO(file.read())
+            content = io.BytesIO(file.read(_LARGEST + 1))
+        if content.getbuffer().nbytes > _LARGEST:
+            raise UnreadableModel(f"{path} unpacks to more than {_LARGEST >> 20} MiB, which no network does: {AGAIN}")
         with tarfile.open(fileobj=content, mode="r:") as archive:
             members = archive.getmembers()
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:

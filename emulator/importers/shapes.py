@@ -12,14 +12,38 @@ import numpy as np
 
 from emulator.model_file import AGAIN, UnreadableModel
 
-_WEIGHTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+Sizes = tuple[str | int, ...]
+
+
+def _convolution(*window: str) -> Mapping[str, Sizes]:
+    return {"weight": (*window, "n_filt"), "bias": ("n_filt",)}
+
+
+def _recurrent(gates: int) -> Mapping[str, Sizes]:
+    return {
+        "weight": ("n_in", gates, "n_out"),
+        "recurrent_weight": ("n_out", gates, "n_out"),
+        "bias": (gates, "n_out"),
+        "recurrent_bias": (gates, "n_out"),
+    }
+
+
+_WEIGHTS: Mapping[str, Mapping[str, Sizes]] = MappingProxyType(
     {
-        "Dense": ("n_in", "n_out"),
-        "Conv1D": ("filt_width", "n_chan", "n_filt"),
-        "Conv2D": ("filt_height", "filt_width", "n_chan", "n_filt"),
+        "Dense": {"weight": ("n_in", "n_out"), "bias": ("n_out",)},
+        "Conv1D": _convolution("filt_width", "n_chan"),
+        "Conv2D": _convolution("filt_height", "filt_width", "n_chan"),
+        "PointwiseConv1D": _convolution("n_chan"),
+        "PointwiseConv2D": _convolution("n_chan"),
+        "DepthwiseConv1D": {"weight": ("filt_width", "n_filt"), "bias": ("n_filt",)},
+        "DepthwiseConv2D": {"weight": ("filt_height", "filt_width", "n_filt"), "bias": ("n_filt",)},
+        "LSTM": _recurrent(4),
+        "GRU": _recurrent(3),
+        "Embedding": {"embeddings": ("vocab_size", "n_out")},
+        "PReLU": {"param": ("n_in",)},
     }
 )
-"""What a layer's weights are by, in hls4ml's words; the last is what its bias is by."""
+"""What a layer's weights are by, in hls4ml's words. hls4ml compares those of other layers, or makes them itself."""
 
 
 def refuse_misfits(graph: Any, path: Path) -> None:
@@ -31,22 +55,27 @@ def refuse_misfits(graph: Any, path: Path) -> None:
                     f"{path}: the output of layer {node.name!r} has the shape {_plain(variable.shape)}, which holds "
                     f"nothing: give the model another input shape, and {AGAIN}"
                 )
-        sizes = [node.get_attr(name) for name in _WEIGHTS.get(node.class_name, ())]
-        if not sizes or None in sizes or node.model.config.get_compression(node):
+        if node.model.config.get_compression(node):
             continue
-        if node.class_name == "Dense":
-            sizes[0] = node.get_input_variable().shape[-1]  # hls4ml believes the weights
-        for name, wanted in (("weight", sizes), ("bias", sizes[-1:])):
-            _refuse_misfit(node, name, wanted, path)
+        for name, sizes in _WEIGHTS.get(node.class_name, {}).items():
+            _refuse_misfit(node, name, [_size(node, each) for each in sizes], path)
 
 
-def _refuse_misfit(node: Any, name: str, wanted: list[int], path: Path) -> None:
-    weight = node.weights.get(name)
+def _size(node: Any, name: str | int) -> int | None:
+    if node.class_name == "Dense" and name == "n_in":
+        name = int(node.get_input_variable().shape[-1])  # hls4ml believes the weights
+    return name if isinstance(name, int) else node.get_attr(name)
+
+
+def _refuse_misfit(node: Any, name: str, wanted: list[int | None], path: Path) -> None:
+    weight, sizes = node.weights.get(name), [size for size in wanted if size is not None]
+    if weight is None or len(sizes) < len(wanted):
+        return
     # Backends turn weights about: only how many there are is sure.
-    if weight is not None and np.size(weight.data) != math.prod(wanted):
+    if np.size(weight.data) != math.prod(sizes):
         raise UnreadableModel(
             f"{path}: tensor {name!r} of layer {node.name!r} has the shape {_plain(np.shape(weight.data))}, and the "
-            f"layer needs {_plain(wanted)}: these weights are of another model; {AGAIN}, with its own weights"
+            f"layer needs {_plain(sizes)}: these weights are of another model; {AGAIN}, with its own weights"
         )
 
 

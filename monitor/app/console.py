@@ -120,12 +120,17 @@ def refuse_unwritable(folder: Path) -> None:
 
 def say(line: str = "") -> None:
     """Print a line for people or pipes."""
-    print(line, flush=True)  # noqa: T201 -- the command line speaks
+    print(_visible(line), flush=True)  # noqa: T201 -- the command line speaks
 
 
 def warn(line: str) -> None:
     """Print a line beside the answer."""
-    print(f"trigwatch: {line}", file=sys.stderr, flush=True)  # noqa: T201 -- the command line speaks
+    print(f"trigwatch: {_visible(line)}", file=sys.stderr, flush=True)  # noqa: T201 -- the command line speaks
+
+
+def _visible(line: str) -> str:
+    """Return a line with what would move a terminal's cursor written out: names in files are other people's."""
+    return "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in line)
 
 
 def warn_each(lines: Iterable[str]) -> None:
@@ -136,12 +141,13 @@ def warn_each(lines: Iterable[str]) -> None:
 
 def say_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print one JSON line. NaN has no JSON: it becomes null."""
-    say(json.dumps(_plain(value), ensure_ascii=False, sort_keys=False, allow_nan=False))
+    line = json.dumps(_plain(value), ensure_ascii=False, sort_keys=False, allow_nan=False)
+    print(line, flush=True)  # noqa: T201 -- the command line speaks
 
 
 def say_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print aligned columns under their titles."""
-    cells = [[str(cell) for cell in row] for row in (titles, *rows)]
+    cells = [[_visible(str(cell)) for cell in row] for row in (titles, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(titles))]
     for row in cells:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import shutil
@@ -152,6 +153,16 @@ def test_a_saved_graph_whose_members_leave_their_folder_is_refused(
             entry.type, entry.linkname = (kind, "config.json") if each == name else (tarfile.REGTYPE, "")
             archive.addfile(entry, io.BytesIO())
     assert f"{path} is not what hls4ml's `graph.save` writes, its {said}" in refused(path)
+
+
+def test_a_saved_graph_that_unpacks_beyond_measure_is_refused_before_it_fills_the_memory(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emulator.model_file._LARGEST", 1 << 20)
+    path = tmp_path / "net.fml"
+    with gzip.open(path, "wb") as file:
+        file.write(bytes(3 << 20))
+    assert f"{path} unpacks to more than 1 MiB, which no network does" in refused(path)
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "{}", '{"class_name": "Model"}', '{"class_name": 1, "config": []}'])
@@ -461,7 +472,9 @@ def test_another_model_under_the_same_label_is_refused_early_and_the_older_card_
 ) -> None:
     made("--threshold", 5)
     before = card(tmp_path / "cards" / "net")
-    monkeypatch.setattr("emulator.importing.compare", None)  # refused before the proof, which may take an hour
+    monkeypatch.setattr(
+        "emulator.importing.compare_with_csim", None
+    )  # refused before the proof, which may take an hour
     status, (line,) = made("--threshold", 6)
     assert status == 2
     assert f"{tmp_path / 'cards' / 'net'} holds another model" in line

@@ -17,7 +17,8 @@ from emulator.model_file import UnreadableModel
 h5py = pytest.importorskip("h5py", reason="needs the models extra: h5py")
 pytest.importorskip("hls4ml", reason="needs the models extra: hls4ml")
 
-from emulator.importers.files import read_keras, read_onnx  # noqa: E402 - after the check that hls4ml is there
+from emulator.graph_source import read_graph  # noqa: E402 - after the check that hls4ml is there
+from emulator.importers.files import read_keras, read_onnx  # noqa: E402 - as above
 from emulator.importers.hls4ml import import_graph  # noqa: E402 - as above
 
 
@@ -117,3 +118,58 @@ def test_the_emulator_imports_without_hls4ml() -> None:
     code = f"import sys, emulator, emulator.engines.gemm; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+CELL = {
+    "units": 3,
+    "activation": "tanh",
+    "recurrent_activation": "sigmoid",
+    "use_bias": True,
+    "return_sequences": False,
+    "return_state": False,
+    "go_backwards": False,
+    "stateful": False,
+    "unroll": False,
+    "time_major": False,
+}
+ROW = {
+    "kernel_size": [2],
+    "strides": [1],
+    "padding": "valid",
+    "data_format": "channels_last",
+    "dilation_rate": [1],
+    "activation": "linear",
+    "use_bias": True,
+}
+SQUARE = ROW | {"kernel_size": [2, 2], "strides": [1, 1], "dilation_rate": [1, 1]}
+SHAPES: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]], list[int]]] = {
+    "LSTM": (CELL, {"kernel": (3, 12), "recurrent_kernel": (3, 12), "bias": (12,)}, [4, 3]),
+    "GRU": (CELL | {"reset_after": True}, {"kernel": (3, 9), "recurrent_kernel": (3, 9), "bias": (2, 9)}, [4, 3]),
+    "Conv1D": (ROW | {"filters": 5}, {"kernel": (2, 3, 5), "bias": (5,)}, [6, 3]),
+    "Conv2D": (SQUARE | {"filters": 5}, {"kernel": (2, 2, 3, 5), "bias": (5,)}, [6, 6, 3]),
+    "DepthwiseConv1D": (ROW | {"depth_multiplier": 2}, {"depthwise_kernel": (2, 3, 2), "bias": (6,)}, [6, 3]),
+    "DepthwiseConv2D": (SQUARE | {"depth_multiplier": 1}, {"depthwise_kernel": (2, 2, 3, 1), "bias": (3,)}, [6, 6, 3]),
+    "SeparableConv1D": (
+        ROW | {"depth_multiplier": 1, "filters": 5},
+        {"depthwise_kernel": (2, 3, 1), "pointwise_kernel": (1, 3, 5), "bias": (5,)},
+        [6, 3],
+    ),
+    "Embedding": ({"input_dim": 8, "output_dim": 3, "input_length": 4}, {"embeddings": (8, 3)}, [4]),
+    "PReLU": ({"shared_axes": None}, {"alpha": (3,)}, [3]),
+}
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_weights_of_another_shape_are_refused_in_every_kind_of_layer(kind: str, tmp_path: Path) -> None:
+    config, weights, shape = SHAPES[kind]
+    layer = {"class_name": kind, "config": {"name": "n", **config}}
+    for wrong in [None, *weights]:
+        shapes = {name: (*size[:-1], size[-1] + (name == wrong)) for name, size in weights.items()}
+        architecture, file = keras(
+            tmp_path, layer, weights={name: np.ones(s) for name, s in shapes.items()}, shape=shape
+        )
+        if wrong is None:
+            assert any(node.weights for node in read_graph(architecture, weights=file).get_layers())
+            continue
+        with pytest.raises(UnreadableModel, match=r"of layer 'n\w*' has the shape .* and the layer needs"):
+            read_graph(architecture, weights=file)

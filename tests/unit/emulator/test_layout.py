@@ -102,3 +102,29 @@ def test_two_groups_or_two_axes_of_one_name_are_refused():
 def test_a_whole_number_may_be_written_with_a_point_as_earlier_cards_have_it():
     groups = [{"name": "jet", "count": 1, "axes": [AXIS | {"low": -8.0, "high": 8.0, "periodic": False}]}]
     assert Layout.from_json(groups).to_json() == groups
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"lsb": 0.0}, "axis 'pt' has lsb = 0.0: write the physical size"),
+        ({"low": 8, "high": 8}, "axis 'pt' is from 8 to 8: write low below high"),
+        ({"name": "p\x1b"}, r"has name = 'p\\x1b': write it in printable characters"),
+        ({"periodic": 1}, "axis 'pt' has periodic = 1: write true or false"),
+    ],
+)
+def test_an_axis_made_in_python_is_checked_as_one_from_json_is(wrong: dict[str, Any], said: str):
+    with pytest.raises(BadLayout, match=said):
+        Axis(**{"name": "pt", "lsb": 0.5, "unit": "GeV", "low": 0, "high": 8} | wrong)
+
+
+def test_groups_made_in_python_are_checked_as_those_from_json_are():
+    pt = Axis("pt", 0.5, "GeV", 0, 8)
+    with pytest.raises(BadLayout, match="object group 'jet' has count = 0: write a whole number, at least 1"):
+        ObjectGroup("jet", 0, 0, (pt,))
+    with pytest.raises(BadLayout, match="object group 'jet' has axes = "):
+        ObjectGroup("jet", 0, 2, ())
+    with pytest.raises(BadLayout, match="object group 'jet', axes 1 and 2 are both called 'pt'"):
+        ObjectGroup("jet", 0, 2, (pt, pt))
+    with pytest.raises(BadLayout, match="object groups 1 and 2 are both called 'jet'"):
+        Layout((ObjectGroup("jet", 0, 2, (pt,)), ObjectGroup("jet", 2, 1, (pt,))))
