@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from emulator.formats import Format, quantise
-from emulator.graph import Cast, Curve, Hard, Layer, Rectifier, Sign, Softmax, Table
+from emulator.graph import Cast, Curve, Hard, Layer, Rectifier, Scale, Sign, Softmax, Table, Tensor
 from emulator.importers import tables
 from emulator.importers.site import Site
 
@@ -77,6 +77,26 @@ def table(site: Site) -> Layer:
     )
 
 
+def lookup(site: Site) -> tuple[Layer, ...]:
+    """nnet::unary_lut of HGQ2: the input's own bits are the place in the table."""
+    stored, fmt = site.weights[site.call.arguments[2]], site.sources[0].format
+    entries = stored.raw.reshape(-1)
+    if len(entries) != 1 << fmt.width:
+        raise site.refuse(f"a table of {len(entries)} entries for the {1 << fmt.width} values of {fmt}")
+    layers, reads, integer = list[Layer](), site.reads, max(fmt.integer, 0)
+    if fmt.integer < 0:  # a span is a whole number
+        whole = Tensor(f"{site.output.name}_scaled", site.sources[0].shape, Format(fmt.signed, fmt.width, 0))
+        up, none = Format(signed=True, width=2, integer=2 - fmt.integer), np.zeros(1, np.int64)
+        layers.append(Scale(whole.name, reads, whole, np.ones(1, np.int64), up, none, _WHOLE))
+        reads = (whole.name,)
+    # A table begins at the lowest value of a signed input of its size.
+    below = np.zeros_like(entries) if not fmt.signed else entries[len(entries) // 2 :]
+    above = entries if not fmt.signed else entries[: len(entries) // 2]
+    table, span = np.concatenate([below, above]), 1 << (integer + (not fmt.signed))
+    layers.append(Table(site.name, reads, site.output, table, stored.format, span))
+    return tuple(layers)
+
+
 def elu(site: Site) -> Layer:
     """nnet::elu, with alpha as a literal."""
     parameter, fmt = _parameter(site) if len(site.call.types) == 4 else (1, _WHOLE)
@@ -86,6 +106,12 @@ def elu(site: Site) -> Layer:
 def selu(site: Site) -> Layer:
     """nnet::selu; its lambda is a constant of 16 bits."""
     return replace(_curve(site, "selu"), above=int(quantise(1.0507009873554805, _SELU)), above_format=_SELU)
+
+
+def selu_in_streams(site: Site) -> Layer:
+    """nnet::selu of streams; its lambda is cast to the input's own type."""
+    fmt = site.sources[0].format
+    return replace(_curve(site, "selu"), above=int(quantise(1.0507009873554805, fmt)), above_format=fmt)
 
 
 def _curve(site: Site, function: str) -> Curve:

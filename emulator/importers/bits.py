@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -46,11 +48,24 @@ def ternary_threshold(site: Site) -> tuple[Layer, ...]:
     """nnet::normalize_ternary_tanh: 1 above the upper threshold, else -1 up to the lower one, else 0."""
     upper, lower = (site.weights[name] for name in site.call.arguments[2:4])
     # What is above the upper one is 1 even if the lower one is higher still.
-    thresholds = {"above": upper.raw, "inside": np.minimum(upper.raw, lower.raw)}
+    return _ternary(site, upper.format, above=upper.raw + 1, inside=np.minimum(upper.raw, lower.raw) + 1)
+
+
+def ternary_in_streams(site: Site) -> tuple[Layer, ...]:
+    """nnet::ternary_tanh of streams: 1 above 1, -1 up to -1, else 0; csim cuts at half of that where there are none."""
+    fmt = site.sources[0].format
+    unit = Fraction(2) ** fmt.fraction
+    # Beyond what the format can hold, one step is as good as many.
+    above, inside = min(math.floor(unit), fmt.high) + 1, max(math.floor(-unit) + 1, fmt.low)
+    return _ternary(site, fmt, above=above * _ONE, inside=inside * _ONE)
+
+
+def _ternary(site: Site, fmt: Format, *, above: Raw, inside: Raw) -> tuple[Layer, ...]:
+    """Return the layers of 1 from `above` on, 0 from `inside` on, else -1."""
     layers, names = list[Layer](), list[str]()
-    for role, raw in thresholds.items():
+    for role, raw in {"above": above, "inside": inside}.items():
         bit = Tensor(f"{site.output.name}_{role}", site.output.shape, _BIT)
-        layers += _reached(site, bit.name, bit, Weights(raw + 1, upper.format))
+        layers += _reached(site, bit.name, bit, Weights(raw, fmt))
         names.append(bit.name)
     both = Tensor(f"{site.output.name}_both", site.output.shape, Format(signed=False, width=2, integer=2))
     layers.append(Merge(both.name, tuple(names), both, "add"))

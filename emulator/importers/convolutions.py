@@ -18,7 +18,7 @@ def convolution(site: Site) -> tuple[Layer, ...]:
     pointwise = "pointwise" in site.call.function or "Batched" in config.aliases.get("conv_kernel", "")
     if pointwise and config.integer("n_partitions") != 1 and _stride(config) != (1, 1):
         raise site.refuse("a pointwise convolution in partitions with a stride")
-    gather, struct = _windows(site), site.structs[config.types["mult_config"]]
+    gather, struct = windows_of(site), site.structs[config.types["mult_config"]]
     weights, bias = (site.weights[name] for name in site.call.arguments[2:4])
     matrix, order = stored_matrix(site, struct, weights, (gather.shape[1], config.integer("n_filt")))
     return bits.summed(site, struct, Kernel(matrix, bias, order, gather))
@@ -29,7 +29,7 @@ def depthwise(site: Site) -> Layer:
 
     The weights of the other channels are 0 here: a product that is 0 adds nothing to any accumulator.
     """
-    config, gather = site.config, _windows(site)
+    config, gather = site.config, windows_of(site)
     weights, bias = (site.weights[name] for name in site.call.arguments[2:4])
     channels = config.integer("n_chan")
     if config.constants.get("strategy", "") != "nnet::latency":
@@ -42,8 +42,8 @@ def depthwise(site: Site) -> Layer:
     return dense_of(site, site.structs[config.types["mult_config"]], kernel)
 
 
-def _windows(site: Site) -> Raw:
-    """Return (positions, inputs): the elements that the kernel reads at every position."""
+def windows_of(site: Site) -> Raw:
+    """Return (positions, inputs): the elements that the kernel reads at every position, -1 in the padding."""
     config, output = site.config, site.output
     if config.constants.get("dilation", "1") != "1":
         raise site.refuse("a dilated convolution")

@@ -16,6 +16,7 @@ import numpy as np
 
 from emulator.formats import Format, Raw
 from emulator.graph import Concatenate, Dense, Layer, Quantiser, Scale, Select, Tensor
+from emulator.importers.convolutions import windows_of
 from emulator.importers.einsums import turned
 from emulator.importers.site import Site
 
@@ -74,10 +75,13 @@ def _einsum(site: Site) -> tuple[Layer, ...]:
 
 
 def _windows(site: Site) -> Raw | None:
-    """Return (positions, inputs): what a convolution's buffer holds at every position, -1 for a zero; None without."""
+    """Return (positions, inputs): what a convolution's buffer holds at every position, -1 for a zero; None without.
+
+    In streams there is no such buffer: the kernel is called where the window of any convolution would be.
+    """
     found = _BUFFER.findall(site.code)
     if not found:
-        return None
+        return windows_of(site) if "conv" in site.call.function else None
     width = 1 + max(int(column) for column, _ in found)
     if [int(column) for column, _ in found] != list(range(width)) * (len(found) // width):
         raise site.refuse(f"its code fills {len(found)} places of windows of {width}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from emulator.formats import Format
 from emulator.graph import Layer, NotExact, Program, Tensor
 from emulator.importers import (
     activations,
@@ -66,6 +67,7 @@ COMPOSITES: Mapping[str, Composite] = MappingProxyType(
         "bidirectional_stack": recurrent.bidirectional,
         "einsum_dense": einsums.einsum_dense,
         "embedding": embeddings.embedding,
+        "unary_lut": activations.lookup,
         "layernormalize": normalisation.layer_normalisation,
     }
 )
@@ -95,14 +97,19 @@ STREAMED = frozenset(
         ),
         *("transpose", "zeropad1d_cl", "zeropad2d_cl", "cropping1d_cl", "cropping2d_cl", "resize_nearest"),
         *("linear", "relu", "thresholded_relu", "leaky_relu", "prelu", "elu"),
-        *("sigmoid", "tanh", "softplus", "softsign", "hard_sigmoid", "binary_tanh", "softmax"),
+        *("sigmoid", "tanh", "softplus", "softsign", "hard_sigmoid", "hard_tanh", "binary_tanh", "softmax"),
+        "unary_lut",
     )
 )
 """What computes in `io_stream` as it does in `io_parallel`, as was seen: only the order of arrival is another.
 
-selu and ternary_tanh do not: they look up, and cut, elsewhere. The rest does not compile in streams, or was not
-compared.
+The rest does not compile in streams, or was not compared.
 """
+
+IN_STREAMS: Mapping[str, Composite] = MappingProxyType(
+    {"selu": lambda site: (activations.selu_in_streams(site),), "ternary_tanh": bits.ternary_in_streams}
+)
+"""What computes in another way in `io_stream`."""
 
 ALIASES = frozenset(("clone_stream", "repack_stream"))
 """What hands a stream on, to several readers or in another packing, as it is."""
@@ -189,13 +196,19 @@ def _follow(node: Any, tensors: dict[str, Tensor], types: Types) -> None:
 
 
 def _hand_on(node: Any, call: Call, tensors: dict[str, Tensor], types: Types) -> None:
-    """Give every output of a clone or repack the tensor that it carries, where its type is the same."""
+    """Give every output of a clone or repack the tensor that it carries, where its type holds the same values."""
     source = next(tensors[name] for name in call.arguments if name in tensors)
     for variable in node.get_variables():
         fmt = types.format(variable.type.name, node.name)
-        if fmt != source.format:
+        if not _keeps(fmt, source.format):
             raise NotExact(node.name, f"nnet::{call.function} from {source.format} to {fmt} is no mere copy")
         tensors[variable.name] = Tensor(source.name, tuple(int(size) for size in variable.shape), fmt)
+
+
+def _keeps(fmt: Format, source: Format) -> bool:
+    """Whether every value of `source` is itself in `fmt`: how it would round does not matter then."""
+    same = (fmt.signed, fmt.width, fmt.integer) == (source.signed, source.width, source.integer)
+    return same and fmt.low <= source.low
 
 
 def _translated(node: Any, call: Call, *, tensors: Mapping[str, Tensor], types: Types) -> tuple[Layer, ...]:
@@ -224,6 +237,8 @@ def _translated(node: Any, call: Call, *, tensors: Mapping[str, Tensor], types: 
 def _translation(node: Any, call: Call) -> tuple[Composite, str]:
     """Return how a layer is translated, and the code that hls4ml wrote for it alone."""
     streamed = node.model.config.get_config_value("IOType") != "io_parallel"
+    if streamed and call.function in IN_STREAMS:
+        return IN_STREAMS[call.function], ""
     if streamed and call.function not in STREAMED:
         raise NotExact(node.name, f"nnet::{call.function} has no translation in io_stream")
     for attribute, composite in GENERATED.items():

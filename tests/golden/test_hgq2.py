@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from emulator.graph import Dense, Quantiser
+from emulator.graph import Dense, Quantiser, Table
 from emulator.graph_source import read_graph
 from emulator.importers.hls4ml import import_graph
 
@@ -33,6 +33,14 @@ def keras() -> Any:
         config.LayerConfigScope(enable_ebops=False),
     ):
         yield found
+
+
+@pytest.fixture
+def flat(keras: Any) -> Iterator[Any]:
+    """The same, with one format for all activations of a layer, which is what hls4ml has for streams."""
+    scope = pytest.importorskip("hgq.config", reason="needs HGQ2").QuantizerConfigScope
+    with scope(default_q_type="kif", place="datalane", heterogeneous_axis=()):
+        yield keras
 
 
 def save(model: Any, path: Path) -> Path:
@@ -93,3 +101,53 @@ def test_convolutions_and_einsums_as_trees_of_adders_are_csims(
     found = compared(graph)
     assert_equal(found)
     assert set(written) <= found.traced & found.moving
+
+
+STREAMED = ("latency", "distributed_arithmetic")
+
+
+@pytest.mark.parametrize("strategy", STREAMED)
+def test_networks_of_hgq2_in_streams_are_csims(
+    strategy: str, flat: Any, compared: Callable[..., Any], tmp_path: Path
+) -> None:
+    layers = pytest.importorskip("hgq.layers", reason="needs HGQ2")
+    pytest.importorskip("da4ml", reason="needs da4ml, which writes the trees of adders")
+    x = flat.layers.Input((7, 6, 2), name="x")
+    y = layers.QConv2D(4, (3, 2), strides=(2, 1), padding="same", activation="relu", name="strided")(x)
+    y = layers.QConv2D(3, 1, name="points")(y)
+    y = layers.QConv2D(3, (2, 2), strides=(2, 2), name="halved")(y)
+    y = layers.QDense(4, activation="relu", name="channels")(flat.layers.Reshape((6, 3))(y))
+    y = layers.QConv1D(2, 3, strides=2, name="line")(y)
+    model = flat.Model(x, layers.QDense(3, name="out")(flat.layers.Flatten()(y)))
+    settings = {"Model": {"Precision": "fixed<24,12>", "ReuseFactor": 1, "Strategy": strategy}}
+    graph = read_graph(save(model, tmp_path / "net.keras"), hls_config=settings, backend="Vitis", io_type="io_stream")
+    found = compared(graph, events=2000)
+    assert_equal(found)
+    assert {"strided", "points", "halved", "channels", "line", "out"} <= found.traced & found.moving
+
+
+@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
+def test_any_function_of_one_variable_is_looked_up_as_csim_does(
+    io_type: str, flat: Any, compared: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Of inputs with and without sign, and of some that are all below 1/2, which leaves no integer bits."""
+    hgq = pytest.importorskip("hgq.layers", reason="needs HGQ2")
+    kinds = {"gelu": "linear", "sigmoid": "relu", "tanh": "linear"}
+    small = {"kernel_initializer": flat.initializers.RandomNormal(stddev=0.01)}
+    y = x = flat.layers.Input((10,), name="x")
+    for name, before in kinds.items():
+        y = hgq.QDense(6, activation=before, name=f"before_{name}", **(small if name == "tanh" else {}))(y)
+        y = hgq.QUnaryFunctionLUT(name, name=name, allow_heterogeneous_table=False, allow_heterogeneous_input=False)(y)
+    ends = hgq.QDense(2, name="out")(y)
+    settings = {"Model": {"Precision": "fixed<24,12>", "ReuseFactor": 1, "Strategy": "latency"}}
+    path = save(flat.Model(x, ends), tmp_path / "net.keras")
+    graph = read_graph(path, hls_config=settings, backend="Vitis", io_type=io_type)
+    program = import_graph(graph)
+    read = {each.name: each.sources[0] for each in program.layers if isinstance(each, Table)}
+    assert set(read) == set(kinds)
+    assert {program.tensors()[name].format.signed for name in read.values()} == {False, True}
+    assert read["tanh"].endswith("_scaled")
+    found = compared(graph)
+    assert found.wrong_layers == {}
+    assert found.mismatches == 0
+    assert set(kinds) <= found.traced & found.moving

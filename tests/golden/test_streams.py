@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from emulator.graph import NotExact
 from emulator.importers.files import read_keras
-from emulator.importers.hls4ml import import_graph
 
 pytestmark = pytest.mark.csim
 
@@ -185,8 +183,18 @@ def test_moves(network: Network, compared: Compare, tmp_path: Path) -> None:
     assert_equal(compared(streamed(network, tmp_path, *names(network)), events=500), layers=set(names(network)))
 
 
+WORDS = ("fixed<10,4>", "ufixed<9,3>", "fixed<8,1>", "fixed<8,-1>", "fixed<6,8>", "fixed<9,4,RND,SAT_SYM>", "int<7>")
+
+
 @pytest.mark.parametrize("kind", ["selu", "ternary_tanh"])
-def test_what_differs_in_a_stream_is_left_to_csim_by_name(kind: str, network: Network, tmp_path: Path) -> None:
-    network.add("Activation", "a", network.input("x", 4, precision="fixed<10,4>"), activation=kind)
-    with pytest.raises(NotExact, match=f"nnet::{kind} has no translation in io_stream"):
-        import_graph(streamed(network, tmp_path, "a"))
+def test_what_streams_compute_in_another_way(kind: str, network: Network, compared: Compare, tmp_path: Path) -> None:
+    """For inputs that 1, -1 or lambda fit in, and do not."""
+    fresh = Inputs(network)
+    for number, word in enumerate(WORDS):
+        network.add(
+            "Activation", f"a{number}", fresh(4, precision=word), activation=kind, hls=types(result="fixed<13,4>")
+        )
+    graph = streamed(network, tmp_path, *names(network))
+    found = compared(graph, events=4000)
+    assert_equal(found, layers=set(names(network)))
+    assert {"a0", "a4", "a6"} <= found.moving
