@@ -11,6 +11,9 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
+# Processes of the test run; JOBS=0 is one after the other in this one.
+JOBS ?= 2
+
 .PHONY: help
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,7 +41,7 @@ demo: $(VENV)/run ## Play a fill with a fault through the whole pipeline, with a
 test: $(VENV)/dev ## Everything that CI checks, with a real Kafka, Prometheus, Alertmanager and Chromium
 	deploy/test-services
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest --cov --cov-report=term:skip-covered --ignore=tests/nightly --ignore=tests/bench $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered --ignore=tests/nightly --ignore=tests/bench $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/dev ## Style, types, the import contract, the repository review

@@ -12,7 +12,7 @@ import numpy as np
 
 from emulator.card import raw_bounds
 from emulator.card_files import read
-from emulator.directed import directed_inputs, random_inputs
+from emulator.directed import corners, directed_inputs, random_inputs
 from emulator.engines.compiler import NotCompiled
 from emulator.engines.csim import CsimEngine
 from emulator.engines.gemm import GemmEngine
@@ -48,16 +48,21 @@ class Comparison:
 def verify(path: str | Path, *, events: int = EVENTS, seed: int = SEED) -> Comparison:
     """Prove a card again, with the C++ that it carries: needs a compiler, but no hls4ml.
 
-    Raises `BrokenCard` or `NotCompiled`, and `NotCertified` for a card without an integer program, where csim or
-    the compiled library could only be compared with itself.
+    Where csim answers for the card, its quick build is compared with the unchanged one.
+
+    Raises `BrokenCard` or `NotCompiled`, and `NotCertified` for a compiled library, which could only be compared with
+    itself.
     """
     contents = read(Path(path))
-    if contents.program is None:
-        engine = contents.card.certificate.engine
+    if contents.compiled is not None:
         raise NotCertified(
-            f"{contents.card.label!r} runs on {engine} itself ({contents.card.falls_to}): nothing to compare"
+            f"{contents.card.label!r} runs on {contents.card.certificate.engine} itself ({contents.card.falls_to}): "
+            "nothing to compare"
         )
     with contextlib.closing(CsimEngine(contents.sources)) as csim:
+        if contents.program is None:
+            with contextlib.closing(CsimEngine(contents.sources, quick=True)) as quick:
+                return compare_builds(quick, csim, events=events, seed=seed)
         return compare_with_csim(contents.program, csim, contents.sources, events=events, seed=seed)
 
 
@@ -79,25 +84,62 @@ def compare(
 ) -> Comparison:
     """Run every exact engine of the program, and the reference, on `events` random inputs and directed ones.
 
-    `quick`, where there is one, stands in for the reference beyond the first `EVENTS` random inputs; before that it is
-    compared with the reference as the engines are.
+    `quick`, where there is one, stands in for the reference beyond the first `EVENTS` random inputs, if it gave the
+    same scores on those and on the directed ones; where an engine differs from it, the reference is asked.
+
+    Raises `NotCertified` where `quick` and the reference differ.
     """
     low, high = raw_bounds(program.inputs)
     engines = exact_engines(program)
     rng = np.random.default_rng(seed)
     directed = directed_inputs(program, engines[0], low=low, high=high, rng=rng)
-    compared = engines if quick is None else (*engines, quick)
-    mismatches, first = _differences(compared, reference, directed)
-    done = 0
+    early = random_inputs(low, high, events=min(EVENTS, events), rng=rng)
+    found = [_differences(engines, reference, block) for block in (directed, early)]
+    if quick is not None:
+        for block in (directed, early):
+            _refuse_other(quick, reference, block)
+    done = len(early)
     while done < events:
-        if quick is not None and done >= EVENTS:
-            compared, reference = engines, quick
-        size = _BLOCK if done >= EVENTS else EVENTS
-        block = random_inputs(low, high, events=min(size, events - done), rng=rng)
-        wrong, example = _differences(compared, reference, block)
-        mismatches, first, done = mismatches + wrong, first or example, done + len(block)
-    names = tuple(engine.name for engine in engines)
-    return Comparison(random=done, directed=len(directed), mismatches=mismatches, first=first, engines=names)
+        block = random_inputs(low, high, events=min(_BLOCK, events - done), rng=rng)
+        found.append(_differences(engines, quick or reference, block))
+        if quick is not None and found[-1].count:
+            _refuse_other(quick, reference, block)
+        done += len(block)
+    first = next((each.first for each in found if each.first), None)
+    names, count = tuple(engine.name for engine in engines), sum(each.count for each in found)
+    return Comparison(random=done, directed=len(directed), mismatches=count, first=first, engines=names)
+
+
+def compare_builds(quick: CsimEngine, csim: CsimEngine, *, events: int, seed: int = SEED) -> Comparison:
+    """Compare csim's quick build, last event first, with the unchanged one, on random inputs and on the bounds'.
+
+    C++ that reads memory which nothing has set, or that remembers events, is no function of its inputs.
+    """
+    low, high = raw_bounds(csim.inputs)
+    extremes = corners(low, high)
+    raw = np.vstack([extremes, random_inputs(low, high, events=events, rng=np.random.default_rng(seed))])
+    theirs, ours = csim.score(raw), quick.score(raw[::-1])[::-1]
+    wrong = np.flatnonzero((ours != theirs).any(axis=1))
+    first = None
+    if len(wrong):
+        row = int(wrong[0])
+        first = f"the first {theirs[row].tolist()} and then {ours[row].tolist()}"
+    return Comparison(
+        random=events, directed=len(extremes), mismatches=len(wrong), first=first, engines=("csim, quick build",)
+    )
+
+
+def _refuse_other(quick: Engine, reference: Engine, raw: Raw) -> None:
+    """Raise `NotCertified` where the quick build of csim is not csim."""
+    theirs, ours = reference.score(raw), quick.score(raw)
+    wrong = np.flatnonzero((ours != theirs).any(axis=1))
+    if len(wrong):
+        row = int(wrong[0])
+        raise NotCertified(
+            f"the quick build of csim is not csim: for inputs {raw[row].tolist()} it gives {ours[row].tolist()}, the "
+            f"unchanged C++ {theirs[row].tolist()}: report it with the compiler's version; up to {EVENTS} events are "
+            "compared without it"
+        )
 
 
 def exact_engines(program: Program) -> tuple[Engine, ...]:
@@ -110,15 +152,23 @@ def exact_engines(program: Program) -> tuple[Engine, ...]:
         return (gemm,)
 
 
-def _differences(engines: Sequence[Engine], reference: Engine, raw: Raw) -> tuple[int, str | None]:
-    """Return on how many rows any engine differs from the reference, and the first such row in words."""
+@dataclass(frozen=True, slots=True)
+class _Differences:
+    """On how many rows any engine differs, and the first such row in words."""
+
+    count: int
+    first: str | None = None
+
+
+def _differences(engines: Sequence[Engine], reference: Engine, raw: Raw) -> _Differences:
     theirs = reference.score(raw)
     scores = [engine.score(raw) for engine in engines]
     wrong = np.flatnonzero(np.any([(ours != theirs).any(axis=1) for ours in scores], axis=0))
     if not len(wrong):
-        return 0, None
+        return _Differences(0)
     row = int(wrong[0])
     said = [f"{engine.name} gives {ours[row].tolist()}" for engine, ours in zip(engines, scores, strict=True)]
-    return len(wrong), (
-        f"first for inputs {raw[row].tolist()}: {', '.join(said)}, {reference.name} gives {theirs[row].tolist()}"
+    return _Differences(
+        len(wrong),
+        f"first for inputs {raw[row].tolist()}: {', '.join(said)}, {reference.name} gives {theirs[row].tolist()}",
     )

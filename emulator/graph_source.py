@@ -15,6 +15,7 @@ import hls4ml
 from emulator.hls_config import Watched, checked
 from emulator.importers.files import IO_TYPE, read_keras, read_keras3, read_onnx, refuse_nonfinite
 from emulator.importers.shapes import refuse_misfits
+from emulator.importers.words import refuse_code
 from emulator.model_file import AGAIN, PROJECT, UnreadableModel, refuse_empty, refuse_unreadable, weights_beside
 
 VERSION: str = hls4ml.__version__
@@ -46,11 +47,13 @@ def read_graph(
     Raises
     ------
     UnreadableModel
-        It is none of these, not whole, has a weight that is no number, or hls4ml cannot convert it.
+        It is none of these, not whole, has a weight that is no number or a name that is more than one, or hls4ml cannot
+        convert it.
     BadConfiguration
         `hls_config` has a part that hls4ml does not know, or settings for a layer that the model has not got.
     """
     if isinstance(source, hls4ml.model.ModelGraph):
+        refuse_code(source, Path("the model"))
         refuse_nonfinite(_weights(source), Path("the model"))
         return source
     if not isinstance(source, str | Path):
@@ -72,6 +75,7 @@ def read_graph(
         raise UnreadableModel(f"hls4ml cannot convert {path}: {_said(error)}") from error
     for warning in told:
         _LOG.info("%s: %s", path, warning.message)
+    refuse_code(graph, path)
     refuse_nonfinite(_weights(graph), path)
     refuse_misfits(graph, path)
     layers.refuse_unknown(path)

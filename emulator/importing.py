@@ -16,7 +16,7 @@ import numpy as np
 
 from emulator.card import BrokenCard, Card, Certificate, digest_of, raw_bounds, refuse_unreachable
 from emulator.card_files import LABEL, Contents, Golden, read_card, refuse_other, write
-from emulator.certify import EVENTS, SEED, Comparison, NotCertified, compare_with_csim
+from emulator.certify import EVENTS, SEED, Comparison, NotCertified, compare_builds, compare_with_csim
 from emulator.directed import corners, directed_inputs, random_inputs
 from emulator.engines.conifer_sources import write_ensemble
 from emulator.engines.csim import CsimEngine, csim_compiler, needed_sources
@@ -27,6 +27,7 @@ from emulator.importers.conifer import import_ensemble
 from emulator.importers.ensemble import BadEnsemble, is_ensemble
 from emulator.layout import Layout
 from emulator.model_file import UnreadableModel, read_json, refuse_unreadable
+from emulator.worker import WorkerFailed
 
 _BUG = "a bug to be reported with the model"
 _GOLDEN = 256  # of random inputs, and again of directed ones
@@ -198,7 +199,7 @@ def _made(draft: Draft, wanted: Wanted) -> Card:
         if program is None:
             if wanted.exact:
                 raise NotCertified(f"{wanted.label!r} has no exact integer program: {reason}")
-            _refuse_unsteady(draft, golden, wanted.label)
+            _refuse_unsteady(draft, csim, wanted)
             _LOG.warning("%s falls to csim: %s", wanted.label, reason)
         content = draft.sources if program is None else program
         card = Card(
@@ -222,7 +223,13 @@ def _proven(draft: Draft, csim: CsimEngine, *, events: int) -> tuple[Program | N
     nothing = Comparison(random=0, directed=0, mismatches=0)
     if draft.program is None:
         return None, draft.reason, nothing
-    comparison = compare_with_csim(draft.program, csim, draft.sources, events=events)
+    try:
+        comparison = compare_with_csim(draft.program, csim, draft.sources, events=events)
+    except WorkerFailed as error:
+        raise NotCertified(
+            f"the C++ that hls4ml wrote gives no answer, and nothing can be compared with it: {error}. If it speaks of "
+            "an assertion, hls4ml itself cannot simulate a format of this model: give the layer another one"
+        ) from error
     if not comparison.mismatches:
         return draft.program, None, comparison
     names = " or ".join(comparison.engines)
@@ -230,21 +237,15 @@ def _proven(draft: Draft, csim: CsimEngine, *, events: int) -> tuple[Program | N
     return None, f"{_BUG}: {differs}", nothing
 
 
-def _refuse_unsteady(draft: Draft, golden: Golden, label: str) -> None:
-    """Raise `NotCertified` unless another process gives the golden inputs, last to first, the same scores.
-
-    C++ that reads memory which nothing has set, or that remembers events, is no function of its inputs. The other
-    process runs the quick build, which is what will answer for the card.
-    """
-    with contextlib.closing(CsimEngine(draft.sources, quick=True)) as again:
-        scores = again.score(golden.inputs[::-1])[::-1]
-    wrong = np.flatnonzero((scores != golden.scores).any(axis=1))
-    if len(wrong):
-        first = int(wrong[0])
+def _refuse_unsteady(draft: Draft, csim: CsimEngine, wanted: Wanted) -> None:
+    """Raise `NotCertified` unless the quick build, which will answer for the card, gives the same scores elsewhere."""
+    with contextlib.closing(CsimEngine(draft.sources, quick=True)) as quick:
+        found = compare_builds(quick, csim, events=wanted.events)
+    if found.mismatches:
         raise NotCertified(
-            f"{label!r} cannot be a card: its C++ does not repeat itself, {len(wrong)} of {len(scores)} inputs had "
-            f"another score in another process, the first {golden.scores[first].tolist()} and then "
-            f"{scores[first].tolist()}: it reads memory that nothing has set: mend the model or what wrote it"
+            f"{wanted.label!r} cannot be a card: its C++ does not repeat itself, {found.mismatches} of "
+            f"{found.random + found.directed} inputs had another score in another process, {found.first}: it reads "
+            "memory that nothing has set: mend the model or what wrote it"
         )
 
 
@@ -286,8 +287,9 @@ def _check_layout(layout: Layout | None, csim: CsimEngine) -> None:
 
 def _certificate(draft: Draft, comparison: Comparison, *, exact: bool) -> Certificate:
     tool = csim_compiler()
+    quick = f", quick build beyond {EVENTS} random inputs" if comparison.random > EVENTS else ""
     return Certificate(
-        reference=draft.reference,
+        reference=draft.reference + quick,
         backend=draft.backend,
         configuration=draft.configuration,
         compiler=" ".join([tool.version, *tool.flags]),

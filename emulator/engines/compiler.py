@@ -119,7 +119,7 @@ def _cache_directory(kind: str) -> Path:
     """Return where libraries of a kind are kept: `trigwatch/KIND` in the user's cache directory."""
     root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     try:
-        return Path(root).expanduser() / "trigwatch" / kind
+        return Path(root).expanduser().absolute() / "trigwatch" / kind  # workers have another working directory
     except RuntimeError as error:  # a user without an entry in passwd, as containers have them
         raise NotCompiled("there is no home directory to keep compiled models in: set XDG_CACHE_HOME") from error
 

@@ -97,20 +97,22 @@ def plan_curve(layer: Curve, source: Signal) -> tuple[Step, Signal]:
 
 
 def planned_index(source: Signal, entries: int, span: int, layer: str) -> Step:
-    """Plan trunc(x·entries / span), towards zero, as C++ computes it from an ap_fixed into an int."""
-    wide = checked(source.shifted(max(0, -source.fraction)), layer)
-    checked(Signal(wide.low * entries, wide.high * entries, 0), layer)
-    divisor = span << max(0, source.fraction)
-    if wide.reach * entries // divisor >= _INT:
-        raise NotExact(layer, f"the index x*{entries}/{span} may not fit a C++ int")
+    """Plan trunc(x·entries / span), towards zero, as C++ computes it from an ap_fixed into an int.
+
+    The quotient has as many fraction bits as x: where those are fewer than none, it is a multiple of x's own unit.
+    """
     up = max(0, -source.fraction)
+    checked(Signal(source.low * entries, source.high * entries, 0), layer)
+    divisor = span << max(0, source.fraction)
+    if (source.reach * entries // divisor) << up >= _INT:
+        raise NotExact(layer, f"the index x*{entries}/{span} may not fit a C++ int")
     if divisor & (divisor - 1) == 0 and divisor > 1:
         bits = divisor.bit_length() - 1
-        return lambda values: rounded((as_int64(values) << up) * entries, bits, Rounding.TRN_ZERO)
+        return lambda values: rounded(as_int64(values) * entries, bits, Rounding.TRN_ZERO) << up
 
     def index(values: Integers) -> Integers:
-        scaled = (as_int64(values) << up) * entries
-        return np.asarray(np.sign(scaled) * (np.abs(scaled) // divisor))
+        scaled = as_int64(values) * entries
+        return np.asarray(np.sign(scaled) * (np.abs(scaled) // divisor) << up)
 
     return index
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from emulator.formats import Format, Raw, quantise
+from emulator.formats import Format, Overflow, Raw, quantise
 from emulator.graph import NotExact, Tensor
 from emulator.importers.cpp import Call, Struct
 
@@ -30,9 +30,12 @@ class Types:
     def format(self, name: str, layer: str) -> Format:
         """Return the format of a named or spelled type; raises NotExact for anything but ap_[u]fixed and ap_[u]int."""
         try:
-            return Format.parse(self.spellings.get(name, name))
+            fmt = Format.parse(self.spellings.get(name, name))
         except ValueError as error:
             raise NotExact(layer, f"type {name}: {error}") from error
+        if fmt.signed and fmt.width == 1 and fmt.overflow is Overflow.SAT_SYM:
+            raise NotExact(layer, f"type {name}: {fmt} holds 0 only, and csim saturates it to -1")
+        return fmt
 
     def is_bit(self, name: str) -> bool:
         """Whether a named or spelled type is the ap_uint<1> that stands for -1 and 1."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import emulator
 from emulator.card import raw_bounds
 from emulator.card_files import CARD, GOLDEN, PROGRAM, read
+from emulator.certify import EVENTS
 from emulator.conversion import conversion_of
 from emulator.difference import changes
 from monitor.app import model_import
@@ -141,11 +142,21 @@ def verify(given: argparse.Namespace) -> int:
         return NO
     except (emulator.NotCertified, emulator.NotCompiled, emulator.EngineUnavailable, FileNotFoundError) as error:
         raise Unusable(str(error)) from error
+    except (emulator.WorkerDied, emulator.WorkerHung) as error:
+        raise Unusable(f"csim gave no answer: {error}") from error
     say(
-        f"{comparison.random} random and {comparison.directed} directed inputs against csim: "
+        f"{comparison.random} random and {comparison.directed} directed inputs{_against(comparison)}: "
         f"{comparison.mismatches} mismatches{f'; {comparison.first}' if comparison.first else ''}"
     )
     return NO if comparison.mismatches else GOOD
+
+
+def _against(comparison: emulator.Comparison) -> str:
+    """Say which C++ the engines were compared with."""
+    if not {"gemm", "native"} & set(comparison.engines):
+        return " of csim's quick build, which answers for the card, against the unchanged one"
+    quick = f" (its quick build beyond {EVENTS} random ones)" if comparison.random > EVENTS else ""
+    return f" against csim{quick}"
 
 
 def list_cards(given: argparse.Namespace) -> int:

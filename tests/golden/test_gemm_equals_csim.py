@@ -146,6 +146,24 @@ def test_activations_answer_every_input_as_csim_does(network: Network, compared:
     assert_equal(compared(graph, inputs=every_value(12, 4)), layers=set(names) - {"a_linear"})
 
 
+@pytest.mark.filterwarnings("ignore:Softmax layer")
+def test_inputs_whose_unit_is_more_than_one_are_looked_up_as_csim_does(
+    network: Network, compared: Compare, tmp_path: Path
+) -> None:
+    """csim's quotient is a multiple of the input's unit, and only then an index."""
+    for number, word in enumerate(("fixed<6,11>", "fixed<2,4>", "ufixed<4,9>", "fixed<5,6>")):
+        x = network.input(f"x{number}", 4, precision=word)
+        for kind in ("sigmoid", "tanh", "softplus", "selu"):
+            for size in (2, 1024):
+                hls = {"TableSize": size} | types(result="fixed<14,6>")
+                network.add("Activation", f"{kind}_{size}_{number}", x, activation=kind, hls=hls)
+        hls = {"Implementation": "legacy"} | types(result="fixed<18,4>")
+        network.add("Activation", f"legacy_{number}", x, activation="softmax", hls=hls)
+    names = [layer["name"] for layer in network.layers if layer["class_name"] != "InputLayer"]
+    found = compared(graph_of(network, tmp_path, *names))
+    assert_equal(found, layers=set(names))
+
+
 SOFTMAXES = {
     "stable": {"Implementation": "stable"},
     "latency": {"Implementation": "latency"},

@@ -133,7 +133,8 @@ def index_of(value: str, source: Signal, entries: int, span: int) -> tuple[str, 
     up = max(0, -source.fraction)
     divisor = span << max(0, source.fraction)
     kind = working(source.shifted(up).reach * entries, divisor, 2 * entries)
-    return f"(({kind}({value}) << {up}) * {entries} / {kind}({divisor}))", kind
+    quotient = f"({kind}({value}) * {entries} / {kind}({divisor}))"
+    return f"({quotient} * {1 << up})" if up else quotient, kind
 
 
 def emit_hard(layer: Hard, source: Signal, unit: Unit) -> None:

@@ -68,3 +68,14 @@ def test_several_may_compile_a_damaged_library_again_at_the_same_time(tmp_path: 
         for path in pool.map(library, [tmp_path] * 8):
             assert path.read_bytes() == whole
     assert list(tmp_path.iterdir()) == [made]
+
+
+def test_a_cache_that_is_named_from_here_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers that load the library have another working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "near")
+    library = library_of({"empty.cpp": b"int x;"}, unit="empty.cpp", kind="test")
+    assert library.is_relative_to(tmp_path / "near")
+    assert library.is_file()

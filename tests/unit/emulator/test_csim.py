@@ -145,6 +145,22 @@ def test_the_quick_build_gives_the_same_scores_and_traces(
             assert (mine == theirs).all()
 
 
+def test_the_quick_build_computes_the_same_in_more_than_64_bits(cache: Path, tmp_path: Path) -> None:
+    """There the function that it overloads is another one, over an array of words."""
+    precision = {"accum": "fixed<90,50>", "result": "fixed<14,6,RND,SAT_SYM>"}
+    config = {
+        "Model": {"Precision": "fixed<16,6>", "ReuseFactor": 1, "Strategy": "Latency"},
+        "LayerName": {"fc0": {"Precision": precision}},
+    }
+    wide, raw = needed_sources(write_sources(graph(tmp_path, HLSConfig=config))), inputs(1000)
+    with (
+        contextlib.closing(CsimEngine(wide, cache=cache)) as unchanged,
+        contextlib.closing(CsimEngine(wide, quick=True, cache=cache)) as quick,
+    ):
+        assert (quick.score(raw) == unchanged.score(raw)).all()
+        assert len(np.unique(quick.score(raw))) > 100
+
+
 def test_the_quick_build_has_both_widths_clear_their_bits_without_volatile(sources: dict[str, bytes]) -> None:
     name = "firmware/ap_types/etc/ap_private.h"
     before, after = sources[name].decode(), quickened(sources)[name].decode()

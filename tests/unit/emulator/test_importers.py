@@ -173,3 +173,29 @@ def test_weights_of_another_shape_are_refused_in_every_kind_of_layer(kind: str, 
             continue
         with pytest.raises(UnreadableModel, match=r"of layer 'n\w*' has the shape .* and the layer needs"):
             read_graph(architecture, weights=file)
+
+
+@pytest.mark.parametrize(
+    "name", ['d",0); system("true', "d 0", "d\n#define", "d;", "d{}", "d\\", "d\x1b", "", "d'"], ids=ascii
+)
+def test_a_name_that_would_be_more_than_a_word_of_cpp_is_refused(name: str, tmp_path: Path) -> None:
+    graph = read_keras(*one_dense(tmp_path, [[1.0]], [0.0]))
+    next(node for node in graph.get_layers() if node.name == "d").name = name
+    with pytest.raises(UnreadableModel, match=r"would be written into C\+\+ as it is: use letters, digits and"):
+        read_graph(graph)
+
+
+@pytest.mark.parametrize("text", ["relu>(a, b); abort(", "relu<int>", "relu\n", "relu/*", 'relu"'], ids=ascii)
+def test_a_setting_that_would_be_more_than_a_word_of_cpp_is_refused_with_its_layer(text: str, tmp_path: Path) -> None:
+    config = {"name": "d", "units": 1, "activation": "linear", "use_bias": True, "data_format": text}
+    layer = {"class_name": "Dense", "config": config}
+    architecture, weights = keras(tmp_path, layer, weights={"kernel": [[1.0]], "bias": [0.0]}, shape=[1])
+    with pytest.raises(UnreadableModel, match=r"'data_format' of layer 'd', .* would be written into C\+\+"):
+        read_graph(architecture, weights=weights)
+
+
+def test_a_type_that_csim_saturates_to_what_it_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
+    files = one_dense(tmp_path, [[1.0]], [0.0])
+    config = {"LayerName": {"d": {"Precision": {"result": "fixed<1,1,TRN,SAT_SYM>"}}}}
+    with pytest.raises(NotExact, match="holds 0 only, and csim saturates it to -1"):
+        import_graph(read_keras(*files, hls_config=config))

@@ -1,0 +1,52 @@
+"""The words of a network that hls4ml writes into C++: a model file must not be able to write more than words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from emulator.model_file import UnreadableModel
+
+_NAME = re.compile(r"[\w.:/@+>-]+", re.ASCII)
+_WORDS = re.compile(r"[\w ,.:/@+>=-]*|(a[pc]_)?u?(fixed|int)<[\w, -]*>", re.ASCII)
+_WRITTEN = frozenset(("function_cpp", "config_cpp"))
+"""Attributes that hls4ml has written itself by now, of the others."""
+
+
+def refuse_code(graph: Any, path: Path) -> None:
+    """Raise `UnreadableModel` for a name or a setting in an hls4ml ModelGraph that could be read as C++.
+
+    What is imported is compiled and run: a layer called `d",0); system("…` would be a program, and a name with a space
+    would be two.
+    """
+    config = graph.config
+    for name in (config.get_project_name(), config.get_writer_config().get("Namespace") or "nnet"):
+        _refuse(name, _NAME, f"{path}: the project or namespace {name!r:.80}")
+    for node in graph.get_layers():
+        for name in (node.name, *(variable.name for variable in node.get_variables())):
+            _refuse(name, _NAME, f"{path}: the name {name!r:.80}")
+        for key, value in node.attributes.items():
+            for text in () if key in _WRITTEN else _texts(value):
+                _refuse(text, _WORDS, f"{path}: {key!r:.40} of layer {node.name!r}, {text!r:.80},")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _texts(key)
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+
+
+def _refuse(text: str, allowed: re.Pattern[str], what: str) -> None:
+    if not allowed.fullmatch(text):
+        raise UnreadableModel(
+            f"{what} would be written into C++ as it is: use letters, digits and _ . : / @ + > - only, and export the "
+            "model again"
+        )
