@@ -13,7 +13,7 @@ from typing import Any
 import hls4ml
 
 from emulator.hls_config import Watched, checked
-from emulator.importers.files import IO_TYPE, read_keras, read_keras3, read_onnx, refuse_nonfinite
+from emulator.importers.files import IO_TYPE, keras_graph, read_keras, read_keras3, read_onnx, refuse_nonfinite
 from emulator.importers.shapes import refuse_misfits
 from emulator.importers.words import refuse_code
 from emulator.model_file import AGAIN, PROJECT, UnreadableModel, refuse_empty, refuse_unreadable, weights_beside
@@ -122,8 +122,7 @@ def _project(path: Path) -> Any:
         if isinstance(config.get(key), str):
             config[key] = str(path / config[key])
     if "KerasJson" in config:
-        refuse_unreadable(Path(config["KerasJson"]), weights=Path(config.get("KerasH5", path)))
-        return hls4ml.converters.keras_v2_to_hls(config)
+        return keras_graph({"KerasH5": str(path), **config})
     if isinstance(config.get("OnnxModel"), str):
         refuse_unreadable(Path(config["OnnxModel"]))
         return hls4ml.converters.onnx_to_hls(config)

@@ -15,11 +15,14 @@ from typing import Any
 import h5py
 import numpy as np
 import onnx
-from hls4ml.converters import convert_from_keras_model, convert_from_onnx_model, keras_v2_to_hls
+from hls4ml.converters import convert_from_keras_model, convert_from_onnx_model
+from hls4ml.converters.keras_v2_to_hls import get_model_arch, parse_keras_model
+from hls4ml.model import ModelGraph
 from hls4ml.utils.config import create_config
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.cleanup import cleanup_model
 
+from emulator.importers.keras_weights import refuse_other_weights, refuse_uneven_normalisations
 from emulator.model_file import AGAIN, UnreadableModel, refuse_unreadable
 
 PRECISION = "fixed<16,6>"
@@ -39,16 +42,28 @@ def read_keras(
     """Return the ModelGraph of `model.to_json()` and `model.save_weights(….h5)`.
 
     `hls_config` is hls4ml's own ("Model", "LayerName", "LayerType"); default precision fixed<16,6>, reuse factor 1.
-    Raises `UnreadableModel` where a file is not there, not whole, or holds a weight that is no number.
+    Raises `UnreadableModel` where a file is not there, not whole, holds a weight that is no number, or the weights are
+    not those of the layers.
     """
-    refuse_unreadable(architecture, weights=weights)
-    refuse_nonfinite(_datasets(weights), weights)
     config = create_config(output_dir="model", backend=backend, io_type=io_type)
     config["KerasJson"], config["KerasH5"] = str(architecture), str(weights)
     config["HLSConfig"] = _with_defaults(hls_config)
     with contextlib.redirect_stdout(io.StringIO()):
-        # convert_from_config answers None in silence for these two keys.
-        return keras_v2_to_hls(config)
+        return keras_graph(config)
+
+
+def keras_graph(config: dict[str, Any]) -> Any:
+    """Return the ModelGraph of hls4ml's own configuration that names "KerasJson" and "KerasH5".
+
+    hls4ml's `keras_v2_to_hls` in its two steps, with a look at the weights before each; raises as `read_keras`.
+    """
+    architecture, weights = Path(config["KerasJson"]), Path(config["KerasH5"])
+    refuse_unreadable(architecture, weights=weights)
+    refuse_nonfinite(_datasets(weights), weights)
+    refuse_other_weights(architecture, weights)
+    layers, inputs, outputs, _ = parse_keras_model(*get_model_arch(config))
+    refuse_uneven_normalisations(layers, weights)
+    return ModelGraph.from_layer_list(config, layers, inputs, outputs)
 
 
 def read_keras3(
@@ -102,9 +117,13 @@ def _with_defaults(hls_config: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def refuse_nonfinite(tensors: Iterable[tuple[str, Any]], path: Path) -> None:
-    """Raise `UnreadableModel` that names the first of these named tensors with a number that no format can hold."""
+    """Raise `UnreadableModel` that names the first of these named tensors that holds what no format can."""
     for name, values in tensors:
         numbers = np.asarray(values)
+        if numbers.dtype.kind in "cOSU":
+            raise UnreadableModel(
+                f"{path}: tensor {name} holds {numbers.dtype}, and the weights of a network are real numbers: {AGAIN}"
+            )
         wrong = np.argwhere(~np.isfinite(numbers)).tolist() if numbers.dtype.kind == "f" else []
         if wrong:
             first = tuple(wrong[0])

@@ -30,7 +30,7 @@ def _recurrent(gates: int) -> Mapping[str, Sizes]:
 
 _WEIGHTS: Mapping[str, Mapping[str, Sizes]] = MappingProxyType(
     {
-        "Dense": {"weight": ("n_in", "n_out"), "bias": ("n_out",)},
+        "Dense": {"weight": ("last", "n_out"), "bias": ("n_out",)},
         "Conv1D": _convolution("filt_width", "n_chan"),
         "Conv2D": _convolution("filt_height", "filt_width", "n_chan"),
         "PointwiseConv1D": _convolution("n_chan"),
@@ -41,9 +41,14 @@ _WEIGHTS: Mapping[str, Mapping[str, Sizes]] = MappingProxyType(
         "GRU": _recurrent(3),
         "Embedding": {"embeddings": ("vocab_size", "n_out")},
         "PReLU": {"param": ("n_in",)},
+        "BatchNormalization": {"scale": ("channels",), "bias": ("channels",)},
+        "LayerNormalization": {"scale": ("last",), "bias": ("last",)},
     }
 )
-"""What a layer's weights are by, in hls4ml's words. hls4ml compares those of other layers, or makes them itself."""
+"""What a layer's weights are by, in hls4ml's words, which compares none of them; other layers' are not compared here.
+
+`last` is the input's last axis, since hls4ml believes the weights of a Dense layer; `channels` see `_channels`.
+"""
 
 
 def refuse_misfits(graph: Any, path: Path) -> None:
@@ -58,23 +63,38 @@ def refuse_misfits(graph: Any, path: Path) -> None:
         if node.model.config.get_compression(node):
             continue
         for name, sizes in _WEIGHTS.get(node.class_name, {}).items():
-            _refuse_misfit(node, name, [_size(node, each) for each in sizes], path)
+            if name in node.weights:
+                data = node.weights[name].data
+                _refuse_misfit(node, name, data, [_size(node, each, data) for each in sizes], path)
 
 
-def _size(node: Any, name: str | int) -> int | None:
-    if node.class_name == "Dense" and name == "n_in":
-        name = int(node.get_input_variable().shape[-1])  # hls4ml believes the weights
-    return name if isinstance(name, int) else node.get_attr(name)
+def _size(node: Any, name: str | int, data: Any) -> int | None:
+    match name:
+        case "last":
+            return int(node.get_input_variable().shape[-1])
+        case "channels":
+            return _channels(node, data)
+        case str():
+            size: int | None = node.get_attr(name)
+            return size
+    return name
 
 
-def _refuse_misfit(node: Any, name: str, wanted: list[int | None], path: Path) -> None:
-    weight, sizes = node.weights.get(name), [size for size in wanted if size is not None]
-    if weight is None or len(sizes) < len(wanted):
+def _channels(node: Any, data: Any) -> int:
+    """Return how many numbers a batch normalisation reads: one per value where it has no channels."""
+    values, channels = math.prod(node.get_input_variable().shape), node.get_attr("n_filt", -1)
+    # Where hls4ml merged it with a scale of every value, its own are as many.
+    return int(values if channels == -1 or np.size(data) == values else channels)
+
+
+def _refuse_misfit(node: Any, name: str, data: Any, wanted: list[int | None], path: Path) -> None:
+    sizes = [size for size in wanted if size is not None]
+    if len(sizes) < len(wanted):
         return
     # Backends turn weights about: only how many there are is sure.
-    if np.size(weight.data) != math.prod(sizes):
+    if np.size(data) != math.prod(sizes):
         raise UnreadableModel(
-            f"{path}: tensor {name!r} of layer {node.name!r} has the shape {_plain(np.shape(weight.data))}, and the "
+            f"{path}: tensor {name!r} of layer {node.name!r} has the shape {_plain(np.shape(data))}, and the "
             f"layer needs {_plain(sizes)}: these weights are of another model; {AGAIN}, with its own weights"
         )
 
