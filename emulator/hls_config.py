@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from emulator.formats import Overflow, Rounding
 
 _BY_LAYER = ("LayerName", "LayerType")
 _PARTS = ("Model", *_BY_LAYER, "Flows", "Optimizers", "SkipOptimizers", "InputShape")
 _PROJECT = "HLSConfig"
+_TYPE = re.compile(
+    r"(ap_)?u?(int<\d+>|fixed<\d+,-?\d+(,(AP_)?(?P<rounding>\w+)(,(AP_)?(?P<overflow>\w+)(,\d+)?)?)?>)|\w+"
+)
+"""A precision in hls4ml's words, its spaces left out: a fixed-point type, or `auto` and the like."""
+_MODES = {"rounding": (*map(str, Rounding),), "overflow": (*map(str, Overflow), "WRAP_SM")}
 
 
 class BadConfiguration(ValueError):
@@ -58,7 +66,31 @@ def checked(value: Any) -> dict[str, Any]:
     for name, settings in sections.items():
         if not isinstance(settings, Mapping):
             raise BadConfiguration(f"{name} is {settings!r:.60}, not settings by name: {parts}")
+        for text in _precisions(settings.get("Precision")):
+            _check_precision(name, text)
     return dict(value)
+
+
+def _precisions(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _precisions(each)
+
+
+def _check_precision(where: str, text: str) -> None:
+    """Refuse what hls4ml would stumble over, or read the first half of."""
+    found = _TYPE.fullmatch(text.replace(" ", ""))
+    if found is None:
+        raise BadConfiguration(
+            f"{where} has the precision {text!r:.60}: write [u]fixed<W,I[,Q[,O]]>, [u]int<W> or auto"
+        )
+    for kind, names in _MODES.items():
+        if found[kind] is not None and found[kind] not in names:
+            raise BadConfiguration(
+                f"{where} has the precision {text!r:.60}, whose {kind} {found[kind]!r} is none of {', '.join(names)}"
+            )
 
 
 class Watched(dict[str, Any]):

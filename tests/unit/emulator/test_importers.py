@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from emulator.graph import NotExact
+from emulator.hls_config import BadConfiguration, checked
 from emulator.importers import hls4ml
 from emulator.importers.cpp import parse_call, parse_structs
 from emulator.model_file import UnreadableModel
@@ -199,3 +201,28 @@ def test_a_type_that_csim_saturates_to_what_it_cannot_hold_is_refused_by_name(tm
     config = {"LayerName": {"d": {"Precision": {"result": "fixed<1,1,TRN,SAT_SYM>"}}}}
     with pytest.raises(NotExact, match="holds 0 only, and csim saturates it to -1"):
         import_graph(read_keras(*files, hls_config=config))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('fixed<16,6>;system("true")', "has the precision 'fixed<16,6>;system"),
+        ("fixed<16>", "has the precision 'fixed<16>': write"),
+        ("fixed<16,6", "has the precision 'fixed<16,6': write"),
+        ("fixed<-3,2>", "has the precision 'fixed<-3,2>': write"),
+        ("fixed<16,6,FOO>", "whose rounding 'FOO' is none of TRN, TRN_ZERO"),
+        ("ufixed<16,6,RND,WRAPPED>", "whose overflow 'WRAPPED' is none of WRAP, SAT"),
+    ],
+)
+def test_a_precision_that_is_none_is_refused_with_its_place(text: str, said: str) -> None:
+    for config in ({"Model": {"Precision": text}}, {"LayerName": {"d": {"Precision": {"result": text}}}}):
+        with pytest.raises(BadConfiguration, match=re.escape(said)):
+            checked(config)
+
+
+@pytest.mark.parametrize(
+    "text", ["auto", "fixed<16,6>", "ap_ufixed<8, -2, AP_RND, AP_SAT, 0>", "uint<4>", "float", "fixed<9,4,TRN,WRAP_SM>"]
+)
+def test_a_precision_that_hls4ml_reads_is_taken(text: str) -> None:
+    config = {"Model": {"Precision": {"default": text}}}
+    assert checked(config) == config
