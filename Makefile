@@ -41,7 +41,7 @@ demo: $(VENV)/run ## Play a fill with a fault through the whole pipeline, with a
 test: $(VENV)/dev ## Everything that CI checks, with a real Kafka, Prometheus, Alertmanager and Chromium
 	deploy/test-services
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered --ignore=tests/nightly --ignore=tests/bench $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --ignore=tests/nightly --ignore=tests/bench $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/dev ## Style, types, the import contract, the repository review
