@@ -15,6 +15,8 @@ NO_CHILD = -1
 _ENSEMBLE = ("n_classes", "n_features", "init_predict", "norm", "splitting_convention", "trees", "config")
 _LISTS = ("feature", "threshold", "children_left", "children_right", "value", "weight")
 _CONVENTIONS = ("<", "<=")
+_TEXTS = frozenset(("config", "feature_map", "library", "metadata", "output_names", "splitting_convention"))
+"""Where an ensemble has words: none is written into C++ but the precisions of `config`, which are parsed first."""
 _AGAIN = "the file was damaged or edited; convert and save the trees again"
 
 
@@ -56,6 +58,24 @@ def refuse_damaged(document: Mapping[str, Any]) -> None:
                 _refuse_damaged_tree(tree, document["n_features"])
             except BadEnsemble as error:
                 raise BadEnsemble(f"trees[{place}][{output}]: {error}") from error
+    _refuse_texts(document)
+
+
+def _refuse_texts(document: Mapping[str, Any]) -> None:
+    for part in sorted(document.keys() - _TEXTS):
+        _refuse_text(document[part], part)
+
+
+def _refuse_text(value: Any, place: str) -> None:
+    """Refuse text where there are numbers: conifer writes them into C++ as they are."""
+    if isinstance(value, str):
+        raise BadEnsemble(f"{place} holds the text {value!r:.60}, where numbers belong: {_AGAIN}")
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            _refuse_text(each, f"{place}.{key}")
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            _refuse_text(each, f"{place}[{number}]")
 
 
 def _refuse_damaged_tree(tree: Mapping[str, Any], features: int) -> None:

@@ -22,8 +22,15 @@ def refuse_code(graph: Any, path: Path) -> None:
     would be two.
     """
     config = graph.config
-    for name in (config.get_project_name(), config.get_writer_config().get("Namespace") or "nnet"):
-        _refuse(name, _NAME, f"{path}: the project or namespace {name!r:.80}")
+    settings = {
+        "project": config.get_project_name(),
+        "Namespace": config.get_writer_config().get("Namespace") or "nnet",
+        "IOType": config.get_config_value("IOType"),
+        "PipelineStyle": config.pipeline_style,
+        "PipelineInterval": config.pipeline_ii,
+    }
+    for key, value in settings.items():
+        _refuse(str(value), _NAME, f"{path}: {key} {value!r:.80}")
     for node in graph.get_layers():
         for name in (node.name, *(variable.name for variable in node.get_variables())):
             _refuse(name, _NAME, f"{path}: the name {name!r:.80}")

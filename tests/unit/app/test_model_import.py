@@ -316,6 +316,8 @@ def test_a_tree_that_would_be_computed_from_memory_that_nothing_set_is_refused(
         ("init_predict", [], "init_predict has 0 numbers for 1 scores"),
         ("init_predict", [float("nan")], "init_predict[0] is nan, which no fixed-point format can hold"),
         ("norm", None, "norm[0] is None, not a number"),
+        ("max_depth", '3; int x = system("true")', "max_depth holds the text '3; int x = system"),
+        ("init_predict", [0, 0, "0}}; int x;"], "init_predict[2] holds the text '0}}; int x;', where numbers belong"),
         ("splitting_convention", ">", "splitting_convention is '>', not one of <, <="),
         ("config", {"input_precision": "float"}, "input precision 'float' is not ap_[u]fixed"),
     ],

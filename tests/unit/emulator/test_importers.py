@@ -196,6 +196,14 @@ def test_a_setting_that_would_be_more_than_a_word_of_cpp_is_refused_with_its_lay
         read_graph(architecture, weights=weights)
 
 
+@pytest.mark.parametrize("setting", ["pipeline_ii", "pipeline_style"])
+def test_a_setting_of_the_project_is_a_word_too(setting: str, tmp_path: Path) -> None:
+    graph = read_keras(*one_dense(tmp_path, [[1.0]], [0.0]))
+    setattr(graph.config, setting, '1\nsystem("true");')
+    with pytest.raises(UnreadableModel, match=r"Pipeline\w+ '1.*would be written into C\+\+ as it is"):
+        read_graph(graph)
+
+
 def test_a_type_that_csim_saturates_to_what_it_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
     files = one_dense(tmp_path, [[1.0]], [0.0])
     config = {"LayerName": {"d": {"Precision": {"result": "fixed<1,1,TRN,SAT_SYM>"}}}}
