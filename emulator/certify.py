@@ -35,7 +35,8 @@ class NotCertified(RuntimeError):
 class Comparison:
     """Engines and their reference on the same inputs: how many events of each kind, how many differ, the first of them.
 
-    `engines` names what was compared with the reference: gemm, and native where it could be built.
+    `engines` names what was compared with the reference: gemm, and native where it could be built, or csim's quick
+    build where csim answers.
     """
 
     random: int
@@ -110,36 +111,46 @@ def compare(
     return Comparison(random=done, directed=len(directed), mismatches=count, first=first, engines=names)
 
 
-def compare_builds(quick: CsimEngine, csim: CsimEngine, *, events: int, seed: int = SEED) -> Comparison:
-    """Compare csim's quick build, last event first, with the unchanged one, on random inputs and on the bounds'.
-
-    C++ that reads memory which nothing has set, or that remembers events, is no function of its inputs.
-    """
+def compare_builds(quick: CsimEngine, csim: CsimEngine, *, events: int = EVENTS, seed: int = SEED) -> Comparison:
+    """Compare csim's quick build with the unchanged one on `events` random inputs and on the bounds'."""
     low, high = raw_bounds(csim.inputs)
-    extremes = corners(low, high)
-    raw = np.vstack([extremes, random_inputs(low, high, events=events, rng=np.random.default_rng(seed))])
-    theirs, ours = csim.score(raw), quick.score(raw[::-1])[::-1]
-    wrong = np.flatnonzero((ours != theirs).any(axis=1))
-    first = None
-    if len(wrong):
-        row = int(wrong[0])
-        first = f"the first {theirs[row].tolist()} and then {ours[row].tolist()}"
+    rng, extremes, done = np.random.default_rng(seed), corners(low, high), 0
+    found = [_between_builds(quick, csim, extremes)]
+    while done < events:
+        block = random_inputs(low, high, events=min(_BLOCK, events - done), rng=rng)
+        found.append(_between_builds(quick, csim, block))
+        done += len(block)
+    first = next((each.first for each in found if each.first), None)
+    count = sum(each.count for each in found)
     return Comparison(
-        random=events, directed=len(extremes), mismatches=len(wrong), first=first, engines=("csim, quick build",)
+        random=done, directed=len(extremes), mismatches=count, first=first, engines=("csim, quick build",)
     )
 
 
 def _refuse_other(quick: Engine, reference: Engine, raw: Raw) -> None:
     """Raise `NotCertified` where the quick build of csim is not csim."""
-    theirs, ours = reference.score(raw), quick.score(raw)
-    wrong = np.flatnonzero((ours != theirs).any(axis=1))
-    if len(wrong):
-        row = int(wrong[0])
+    found = _between_builds(quick, reference, raw)
+    if found.count:
         raise NotCertified(
-            f"the quick build of csim is not csim: for inputs {raw[row].tolist()} it gives {ours[row].tolist()}, the "
-            f"unchanged C++ {theirs[row].tolist()}: report it with the compiler's version; up to {EVENTS} events are "
-            "compared without it"
+            f"the quick build of csim is not csim: {found.first}: report it with the compiler's version; up to "
+            f"{EVENTS} events are compared without it"
         )
+
+
+def _between_builds(quick: Engine, reference: Engine, raw: Raw) -> _Differences:
+    """Compare the builds, the quick one from the last event to the first.
+
+    C++ that reads memory which nothing has set, or that remembers events, is no function of its inputs.
+    """
+    theirs, ours = reference.score(raw), quick.score(raw[::-1])[::-1]
+    wrong = np.flatnonzero((ours != theirs).any(axis=1))
+    if not len(wrong):
+        return _Differences(0)
+    row = int(wrong[0])
+    return _Differences(
+        len(wrong),
+        f"for inputs {raw[row].tolist()} it gives {ours[row].tolist()}, the unchanged C++ {theirs[row].tolist()}",
+    )
 
 
 def exact_engines(program: Program) -> tuple[Engine, ...]:

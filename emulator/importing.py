@@ -244,8 +244,8 @@ def _refuse_unsteady(draft: Draft, csim: CsimEngine, wanted: Wanted) -> None:
     if found.mismatches:
         raise NotCertified(
             f"{wanted.label!r} cannot be a card: its C++ does not repeat itself, {found.mismatches} of "
-            f"{found.random + found.directed} inputs had another score in another process, {found.first}: it reads "
-            "memory that nothing has set: mend the model or what wrote it"
+            f"{found.random + found.directed} inputs had another score in another process, where {found.first}: it "
+            "reads memory that nothing has set: mend the model or what wrote it"
         )
 
 

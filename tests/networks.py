@@ -12,6 +12,19 @@ import numpy as np
 
 Written = tuple[Path, dict[str, Any]]
 
+CELL: dict[str, Any] = {
+    "activation": "tanh",
+    "recurrent_activation": "sigmoid",
+    "use_bias": True,
+    "return_sequences": False,
+    "return_state": False,
+    "go_backwards": False,
+    "stateful": False,
+    "unroll": False,
+    "time_major": False,
+}
+"""What Keras writes of a recurrent layer besides its units."""
+
 
 def encoder(directory: Path) -> Written:
     """57-32-16-8 and the sum of the squares of the last layer, in the formats of a Level-1 anomaly trigger."""

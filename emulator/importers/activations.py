@@ -89,10 +89,10 @@ def lookup(site: Site) -> tuple[Layer, ...]:
         up, none = Format(signed=True, width=2, integer=2 - fmt.integer), np.zeros(1, np.int64)
         layers.append(Scale(whole.name, reads, whole, np.ones(1, np.int64), up, none, _WHOLE))
         reads = (whole.name,)
-    # A table begins at the lowest value of a signed input of its size.
-    below = np.zeros_like(entries) if not fmt.signed else entries[len(entries) // 2 :]
-    above = entries if not fmt.signed else entries[: len(entries) // 2]
-    table, span = np.concatenate([below, above]), 1 << (integer + (not fmt.signed))
+    # A table begins below 0: with the bits of the negative values, which come last, or with what is never looked up.
+    negative = entries[len(entries) // 2 :] if fmt.signed else np.zeros_like(entries)
+    table = np.concatenate([negative, entries])[: 2 * len(negative)]
+    span = (1 if fmt.signed else 2) << integer
     layers.append(Table(site.name, reads, site.output, table, stored.format, span))
     return tuple(layers)
 

@@ -1,4 +1,7 @@
-"""The words of a network that hls4ml writes into C++: a model file must not be able to write more than words."""
+"""The words of a network that hls4ml writes into C++, where a name could be a program.
+
+What an `.fml` file holds of C++ itself is not looked at: such a file is a program.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from emulator.model_file import UnreadableModel
 _NAME = re.compile(r"[\w.:/@+>-]+", re.ASCII)
 _WORDS = re.compile(r"[\w ,.:/@+>=-]*|(a[pc]_)?u?(fixed|int)<[\w, -]*>", re.ASCII)
 _WRITTEN = frozenset(("function_cpp", "config_cpp"))
-"""Attributes that hls4ml has written itself by now, of the others."""
+"""C++ that hls4ml's templates have made of the other attributes, or that an `.fml` file brought along."""
 
 
 def refuse_code(graph: Any, path: Path) -> None:
@@ -54,6 +57,6 @@ def _texts(value: Any) -> Iterator[str]:
 def _refuse(text: str, allowed: re.Pattern[str], what: str) -> None:
     if not allowed.fullmatch(text):
         raise UnreadableModel(
-            f"{what} would be written into C++ as it is: use letters, digits and _ . : / @ + > - only, and export the "
-            "model again"
+            f"{what} would be written into C++ as it is: change it to letters, digits and _ . : / @ + > - only, and "
+            "export the model again"
         )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from emulator.importers.files import read_keras
+from tests.networks import CELL
 
 pytestmark = pytest.mark.csim
 
@@ -37,20 +38,8 @@ def cell(network: Network, kind: str, name: str, **config: Any) -> dict[str, Any
         "recurrent_kernel": draw(0, 0.6, (UNITS, width)),
         "bias": draw(0, 0.4, (2, width) if kind == "GRU" else width),
     }
-    keras = {
-        "units": UNITS,
-        "activation": "tanh",
-        "recurrent_activation": "sigmoid",
-        "use_bias": True,
-        "return_sequences": False,
-        "return_state": False,
-        "go_backwards": False,
-        "stateful": False,
-        "unroll": False,
-        "time_major": False,
-    }
     after = {"reset_after": True} if kind == "GRU" else {}
-    return keras | after | config
+    return CELL | {"units": UNITS} | after | config
 
 
 def assert_equal(compared: Any, *, layers: set[str]) -> None:

@@ -22,6 +22,8 @@ pytest.importorskip("hls4ml", reason="needs the models extra: hls4ml")
 from emulator.graph_source import read_graph  # noqa: E402 - after the check that hls4ml is there
 from emulator.importers.files import read_keras, read_onnx  # noqa: E402 - as above
 from emulator.importers.hls4ml import import_graph  # noqa: E402 - as above
+from emulator.importers.shapes import refuse_misfits  # noqa: E402 - as above
+from tests.networks import CELL  # noqa: E402 - as above
 
 
 def keras(folder: Path, layer: dict[str, Any], *, weights: dict[str, Any], shape: list[int]) -> tuple[Path, Path]:
@@ -122,18 +124,6 @@ def test_the_emulator_imports_without_hls4ml() -> None:
     assert done.stdout.strip() == "[]"
 
 
-CELL = {
-    "units": 3,
-    "activation": "tanh",
-    "recurrent_activation": "sigmoid",
-    "use_bias": True,
-    "return_sequences": False,
-    "return_state": False,
-    "go_backwards": False,
-    "stateful": False,
-    "unroll": False,
-    "time_major": False,
-}
 ROW = {
     "kernel_size": [2],
     "strides": [1],
@@ -145,8 +135,12 @@ ROW = {
 }
 SQUARE = ROW | {"kernel_size": [2, 2], "strides": [1, 1], "dilation_rate": [1, 1]}
 SHAPES: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]], list[int]]] = {
-    "LSTM": (CELL, {"kernel": (3, 12), "recurrent_kernel": (3, 12), "bias": (12,)}, [4, 3]),
-    "GRU": (CELL | {"reset_after": True}, {"kernel": (3, 9), "recurrent_kernel": (3, 9), "bias": (2, 9)}, [4, 3]),
+    "LSTM": (CELL | {"units": 3}, {"kernel": (3, 12), "recurrent_kernel": (3, 12), "bias": (12,)}, [4, 3]),
+    "GRU": (
+        CELL | {"units": 3, "reset_after": True},
+        {"kernel": (3, 9), "recurrent_kernel": (3, 9), "bias": (2, 9)},
+        [4, 3],
+    ),
     "Conv1D": (ROW | {"filters": 5}, {"kernel": (2, 3, 5), "bias": (5,)}, [6, 3]),
     "Conv2D": (SQUARE | {"filters": 5}, {"kernel": (2, 2, 3, 5), "bias": (5,)}, [6, 6, 3]),
     "DepthwiseConv1D": (ROW | {"depth_multiplier": 2}, {"depthwise_kernel": (2, 3, 2), "bias": (6,)}, [6, 3]),
@@ -158,23 +152,26 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]], list[int]]] 
     ),
     "Embedding": ({"input_dim": 8, "output_dim": 3, "input_length": 4}, {"embeddings": (8, 3)}, [4]),
     "PReLU": ({"shared_axes": None}, {"alpha": (3,)}, [3]),
+    "Dense": ({"units": 2, "activation": "linear", "use_bias": True}, {"kernel": (3, 2), "bias": (2,)}, [3]),
+    "LayerNormalization": ({"axis": [2], "epsilon": 1e-3}, {"gamma": (3,), "beta": (3,)}, [4, 3]),
 }
 
 
 @pytest.mark.parametrize("kind", SHAPES)
-def test_weights_of_another_shape_are_refused_in_every_kind_of_layer(kind: str, tmp_path: Path) -> None:
+def test_weights_of_another_size_are_refused_in_the_graph_of_every_kind_of_layer(kind: str, tmp_path: Path) -> None:
+    """Where there are no files of Keras to compare them in, as in ONNX and `.fml`."""
     config, weights, shape = SHAPES[kind]
     layer = {"class_name": kind, "config": {"name": "n", **config}}
-    for wrong in [None, *weights]:
-        shapes = {name: (*size[:-1], size[-1] + (name == wrong)) for name, size in weights.items()}
-        architecture, file = keras(
-            tmp_path, layer, weights={name: np.ones(s) for name, s in shapes.items()}, shape=shape
-        )
-        if wrong is None:
-            assert any(node.weights for node in read_graph(architecture, weights=file).get_layers())
-            continue
+    files = keras(tmp_path, layer, weights={name: np.ones(size) for name, size in weights.items()}, shape=shape)
+    graph = read_keras(*files)
+    refuse_misfits(graph, tmp_path)
+    tensors = [tensor for node in graph.get_layers() for tensor in node.weights.values()]
+    assert len(tensors) >= len(weights)
+    for tensor in tensors:
+        right, tensor.data = tensor.data, tensor.data.ravel()[:-1]
         with pytest.raises(UnreadableModel, match=r"of layer 'n\w*' has the shape .* and the layer needs"):
-            read_graph(architecture, weights=file)
+            refuse_misfits(graph, tmp_path)
+        tensor.data = right
 
 
 @pytest.mark.parametrize(
@@ -183,7 +180,9 @@ def test_weights_of_another_shape_are_refused_in_every_kind_of_layer(kind: str, 
 def test_a_name_that_would_be_more_than_a_word_of_cpp_is_refused(name: str, tmp_path: Path) -> None:
     graph = read_keras(*one_dense(tmp_path, [[1.0]], [0.0]))
     next(node for node in graph.get_layers() if node.name == "d").name = name
-    with pytest.raises(UnreadableModel, match=r"would be written into C\+\+ as it is: use letters, digits and"):
+    with pytest.raises(
+        UnreadableModel, match=r"would be written into C\+\+ as it is: change it to letters, digits and"
+    ):
         read_graph(graph)
 
 

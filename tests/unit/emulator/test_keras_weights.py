@@ -15,6 +15,7 @@ h5py = pytest.importorskip("h5py", reason="needs the models extra: h5py")
 pytest.importorskip("hls4ml", reason="needs the models extra: hls4ml")
 
 from emulator.graph_source import read_graph  # noqa: E402 - after the check that hls4ml is there
+from tests.networks import CELL  # noqa: E402 - as above
 
 Shape = tuple[int, ...]
 Layer = dict[str, Any]
@@ -32,16 +33,7 @@ ROW = {
     "depth_multiplier": 2,
 }
 SQUARE = ROW | {"kernel_size": [3, 2], "strides": [1, 1], "dilation_rate": [1, 1], "depth_multiplier": 1}
-CELL = {
-    "units": 2,
-    "activation": "tanh",
-    "recurrent_activation": "sigmoid",
-    "use_bias": True,
-    "return_sequences": False,
-    "return_state": False,
-    "go_backwards": False,
-    "reset_after": True,
-}
+UNITS = CELL | {"units": 2, "reset_after": True}
 GRU: dict[str, Shape] = {"kernel": (3, 6), "recurrent_kernel": (2, 6), "bias": (2, 6)}
 BATCH = {"axis": [-1], "epsilon": 1e-3, "scale": True, "center": True}
 MOVING = {"moving_mean": (4,), "moving_variance": (4,)}
@@ -58,8 +50,8 @@ RIGHT: dict[str, tuple[Layer, dict[str, Shape], Shape]] = {
         {"depthwise_kernel": (3, 2, 4, 1), "pointwise_kernel": (1, 1, 4, 5), "bias": (5,)},
         (6, 6, 4),
     ),
-    "LSTM": (CELL, {"kernel": (3, 8), "recurrent_kernel": (2, 8), "bias": (8,)}, (4, 3)),
-    "GRU": (CELL, GRU, (4, 3)),
+    "LSTM": (UNITS, {"kernel": (3, 8), "recurrent_kernel": (2, 8), "bias": (8,)}, (4, 3)),
+    "GRU": (UNITS, GRU, (4, 3)),
     "Embedding": ({"input_dim": 8, "output_dim": 3}, {"embeddings": (8, 3)}, (4,)),
     "BatchNormalization": (BATCH, {"gamma": (4,), "beta": (4,), **MOVING}, (4,)),
     "QBatchNormalization": (BATCH, {"gamma": (4,), "beta": (4,), **MOVING}, (4,)),
@@ -214,7 +206,7 @@ def test_so_is_the_layer_that_is_done_at_every_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 @pytest.mark.parametrize("tensor", GRU)
 def test_so_are_both_directions(direction: str, tensor: str, tmp_path: Path) -> None:
-    layers = [part("Bidirectional", "b", merge_mode="concat", layer=part("GRU", "g", **CELL))]
+    layers = [part("Bidirectional", "b", merge_mode="concat", layer=part("GRU", "g", **UNITS))]
     weights = {f"b/b/{way}_g/gru_cell/{name}:0": GRU[name] for way in ("forward", "backward") for name in GRU}
     assert read_graph(write(tmp_path, layers, weights, shape=(4, 3)))
     weights[f"b/b/{direction}_g/gru_cell/{tensor}:0"] = GRU[tensor][::-1]
